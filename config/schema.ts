@@ -1,0 +1,291 @@
+import * as z from 'zod';
+import { duration, optionalDuration, size } from './units.ts';
+
+const name = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    'expected a name of lower-case letters, digits, dots, dashes (at most 63)',
+  );
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// URL' });
+
+const listen = (fallback: string, what: string) =>
+  z
+    .string()
+    .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]/]+):\d{1,5}$/, 'expected host:port, such as 127.0.0.1:8080')
+    .default(fallback)
+    .describe(what);
+
+const keyList = z
+  .array(z.string().min(16, 'expected at least 16 characters'))
+  .min(1)
+  .optional()
+  .describe('Rotation list: the first is used, all are accepted. Default: derived from `secret`.');
+
+const storeSchema = z
+  .strictObject({
+    url: z
+      .string()
+      .regex(
+        /^(sqlite:.+|rediss?:\/\/.+|redis\+sentinel:\/\/.+|redis\+cluster:\/\/.+)$/,
+        'expected sqlite:PATH, redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE or redis+cluster://HOST:PORT,HOST:PORT',
+      )
+      .default('sqlite:.stickshift/sessions.sqlite')
+      .describe('Where snapshots are kept. Gateways and agents of one installation share it.'),
+    commandTimeout: duration('500ms').describe('How long one store command may take.'),
+    encryption: z
+      .strictObject({ keys: keyList })
+      .prefault({})
+      .describe('Keys that seal snapshots (AES-256-GCM).'),
+  })
+  .prefault({});
+
+const affinitySchema = z
+  .strictObject({
+    cookie: z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected a cookie name')
+      .default('stickshift')
+      .describe('Name of the affinity cookie.'),
+    maxAge: duration('7d').describe('An affinity cookie older than this is no cookie.'),
+    idle: duration('24h').describe('An affinity cookie not seen for this long is no cookie.'),
+    renewAfter: duration('10m').describe(
+      'How old its last-seen time may grow before the cookie is set again.',
+    ),
+    keys: keyList,
+    domain: z.string().optional().describe('Domain attribute.'),
+    partitioned: z
+      .boolean()
+      .default(false)
+      .describe('Partitioned attribute (CHIPS); implies Secure and SameSite=None.'),
+    sameSite: z.enum(['Lax', 'Strict', 'None']).default('Lax').describe('SameSite attribute.'),
+    secure: z
+      .enum(['auto', 'always', 'never'])
+      .default('auto')
+      .describe(
+        'Secure attribute; `auto`: when the client came over TLS (X-Forwarded-Proto of a trusted proxy counts).',
+      ),
+  })
+  .prefault({});
+
+const gatewaySchema = z
+  .strictObject({
+    listen: listen('127.0.0.1:8080', 'Where clients connect.'),
+    admin: z
+      .strictObject({
+        listen: listen('127.0.0.1:8081', 'Where the admin API, /healthz, /readyz and /metrics answer.'),
+        token: z
+          .string()
+          .min(16)
+          .optional()
+          .describe('Bearer token of the admin API; needed unless it listens on loopback.'),
+      })
+      .prefault({}),
+    trustedProxies: z
+      .array(z.string())
+      .default([])
+      .describe('Addresses or CIDR ranges whose X-Forwarded-* headers are believed.'),
+    affinity: affinitySchema,
+    timeouts: z
+      .strictObject({
+        head: duration('10s').describe('A client must have sent its request head by then.'),
+        body: duration('30s').describe('Longest pause while a request body arrives.'),
+        connect: duration('1s').describe('Connecting to a backend.'),
+        firstByte: duration('60s').describe('From the end of the request to the first byte of the answer.'),
+        idle: duration('60s').describe(
+          'Longest pause within an answer (WebSockets and event streams are exempt).',
+        ),
+        keepAlive: duration('75s').describe('How long an idle client connection stays open.'),
+        agent: duration('2s').describe('One call of an agent, apart from held commits.'),
+        hold: duration('5s').describe('How long a response may be held for its commit.'),
+        move: duration('5s').describe('How long a request waits for its session to be moved.'),
+        shutdown: duration('30s').describe('After SIGTERM, how long requests in flight may take.'),
+      })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        head: size('16KiB').describe('Largest request head; more is 431.'),
+        spool: size('1MiB').describe('Largest response body that is held; more streams and is counted.'),
+        connections: z.number().int().positive().default(16384).describe('Open client connections.'),
+      })
+      .prefault({}),
+    drain: z
+      .strictObject({
+        deadline: duration('60s').describe(
+          'After it, requests and WebSockets still on a draining backend are closed.',
+        ),
+      })
+      .prefault({}),
+    accessLog: z.boolean().default(false).describe('One log line per request.'),
+  })
+  .prefault({});
+
+const sessionIdSchema = z
+  .strictObject({
+    cookie: z.string().min(1).optional().describe('Cookie that carries the session ID.'),
+    header: z.string().min(1).optional().describe('Request (and response) header that carries it.'),
+    query: z.string().min(1).optional().describe('Query parameter that carries it.'),
+    pathParameter: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Path parameter that carries it, as in ;jsessionid=…'),
+    format: z
+      .enum(['plain', 'express', 'tomcat'])
+      .default('plain')
+      .describe('`express`: `s:<id>.<signature>`; `tomcat`: `<id>.<route>`; only the ID is used.'),
+  })
+  .refine((rule) => rule.cookie ?? rule.header ?? rule.query ?? rule.pathParameter, {
+    error: 'expected at least one of cookie, header, query, pathParameter',
+  });
+
+const healthSchema = z
+  .strictObject({
+    path: z
+      .string()
+      .startsWith('/')
+      .default('/healthz')
+      .describe('Path on the app server that answers 2xx or 3xx.'),
+    interval: duration('1s').describe('Pause between two checks.'),
+    timeout: duration('900ms').describe('How long one check may take.'),
+    rise: z.number().int().positive().default(2).describe('Good checks in a row before a backend is up.'),
+    fall: z.number().int().positive().default(3).describe('Bad checks in a row before a backend is down.'),
+  })
+  .prefault({});
+
+const poolSchema = z.strictObject({
+  application: name.optional().describe('Application name in session keys. Default: the pool’s name.'),
+  match: z
+    .strictObject({
+      hosts: z.array(z.string()).default([]).describe('Host names served by this pool; empty: all.'),
+      paths: z
+        .array(z.string().startsWith('/'))
+        .default([])
+        .describe('Path prefixes served by this pool; empty: all.'),
+    })
+    .prefault({}),
+  session: sessionIdSchema,
+  balance: z
+    .enum(['least-connections', 'round-robin', 'rendezvous'])
+    .default('least-connections')
+    .describe('How an unbound client gets its backend.'),
+  durability: z
+    .enum(['ack'])
+    .default('ack')
+    .describe('`ack`: the answer to a write reaches the client only after its commit.'),
+  hold: z
+    .enum(['writes', 'all', 'never'])
+    .default('writes')
+    .describe(
+      'Which answers wait for their commit: unsafe methods and answers that set the session; every one; none.',
+    ),
+  health: healthSchema,
+  ejection: z
+    .strictObject({
+      failures: z
+        .number()
+        .int()
+        .positive()
+        .default(3)
+        .describe('Failed connects or resets in a row before ejection.'),
+      duration: duration('5s').describe('Length of the first ejection; doubles up to a minute.'),
+    })
+    .prefault({})
+    .describe('Passive health: what requests themselves tell.'),
+  backends: z
+    .record(
+      name,
+      z.strictObject({
+        url: httpUrl.describe('URL of the app server.'),
+        agent: httpUrl.describe('URL of its session agent.'),
+        weight: z.number().int().min(0).max(1000).default(100).describe('Share of new clients.'),
+      }),
+    )
+    .refine((backends) => Object.keys(backends).length > 0, { error: 'expected at least one backend' }),
+});
+
+const expressSourceSchema = z.strictObject({
+  type: z.literal('express'),
+  listen: z
+    .string()
+    .describe(
+      'Where the app’s session store connects: a Unix socket path (/run/stickshift.sock) or host:port.',
+    ),
+});
+
+const filesSourceSchema = z.strictObject({
+  type: z.literal('files'),
+  format: z
+    .enum(['php', 'generic'])
+    .default('php')
+    .describe(
+      '`php`: locking, in-place writes, owner and mode as PHP’s files handler; `generic`: temporary file and rename.',
+    ),
+  directory: z.string().min(1).describe('Directory of the session files.'),
+  depth: z
+    .number()
+    .int()
+    .min(0)
+    .max(5)
+    .default(0)
+    .describe('Levels of one-character subdirectories (PHP’s `N;`).'),
+  pattern: z
+    .string()
+    .refine((pattern) => pattern.split('{id}').length === 2, { error: 'expected {id} exactly once' })
+    .default('sess_{id}')
+    .describe('File name; `{id}` stands for the session ID.'),
+  lifetime: duration('24m').describe('A file not modified for this long is expired (PHP’s gc_maxlifetime).'),
+  scanInterval: duration('30s').describe(
+    'How often the directory is read whole, in case a watch event was missed.',
+  ),
+});
+
+const agentSchema = z.strictObject({
+  backend: name.optional().describe('Backend that this agent stands beside. Default: the agent’s name.'),
+  pool: name.describe('Pool that the backend belongs to.'),
+  listen: listen('127.0.0.1:9090', 'Where the control API answers.'),
+  source: z.discriminatedUnion('type', [expressSourceSchema, filesSourceSchema]),
+  limits: z
+    .strictObject({
+      session: size('1MiB').describe('Largest session that is saved; a larger one is shown as unprotected.'),
+      sessions: z
+        .number()
+        .int()
+        .positive()
+        .default(1_000_000)
+        .describe('Most sessions that one agent looks after.'),
+      commits: z.number().int().positive().default(32).describe('Commits under way at once.'),
+    })
+    .prefault({}),
+  lifetime: z
+    .strictObject({
+      absolute: optionalDuration().describe('Longest life of a session, however busy. Default: none.'),
+      tombstone: duration('24h').describe('How long a logged-out session’s tombstone stands, at least.'),
+    })
+    .prefault({}),
+});
+
+/** The whole of `stickshift.yaml`. Durations come out as milliseconds, sizes as bytes. */
+export const configSchema = z
+  .strictObject({
+    secret: z
+      .string()
+      .min(32, 'expected at least 32 characters; `openssl rand -hex 32` makes some')
+      .describe('The installation’s secret: session keys, agent token and default keys are derived from it.'),
+    store: storeSchema,
+    gateway: gatewaySchema,
+    pools: z.record(name, poolSchema).default({}),
+    agents: z.record(name, agentSchema).default({}),
+  })
+  .describe('Stickshift configuration');
+
+/** What may stand in the file. */
+export type ConfigInput = z.input<typeof configSchema>;
+/** With every default filled in. */
+export type Config = z.output<typeof configSchema>;
+export type GatewayConfig = Config['gateway'];
+export type StoreConfig = Config['store'];
+export type PoolConfig = Config['pools'][string];
+export type AgentConfig = Config['agents'][string];
+export type SessionIdRule = PoolConfig['session'];

@@ -1,0 +1,49 @@
+/** What an operator asked for. `maintenance` is `drain` without patience: its sessions move at once. */
+export type AdminState = 'ready' | 'drain' | 'maintenance';
+
+/** One app server instance and its agent, as this gateway sees them. Health and the admin API write it; routing reads it. */
+export class Backend {
+  readonly id: string;
+  readonly pool: string;
+  /** The app server. */
+  readonly url: URL;
+  /** The control API of its session agent. */
+  readonly agentUrl: URL;
+  /** Share of new clients, 0 to 1000. */
+  readonly weight: number;
+
+  adminState: AdminState = 'ready';
+  /** By active checks of the app server. */
+  appUp = false;
+  /** By active checks of the agent: it answers, serves this backend, and has reconciled. */
+  agentUp = false;
+  /** Passive ejection: until then (milliseconds since 1970) the backend counts as down. */
+  ejectedUntil = 0;
+  /**
+   * Bindings seen before this moment (milliseconds since 1970, this gateway's clock) may be out of date, because the
+   * backend was away, its agent restarted, or it was drained: they are checked against the record once.
+   */
+  upSince = 0;
+  /** The agent's incarnation as of its last readiness answer. */
+  incarnation = '';
+  /** Requests, event streams and WebSockets under way. */
+  inFlight = 0;
+
+  constructor(options: { id: string; pool: string; url: URL; agentUrl: URL; weight: number }) {
+    this.id = options.id;
+    this.pool = options.pool;
+    this.url = options.url;
+    this.agentUrl = options.agentUrl;
+    this.weight = options.weight;
+  }
+
+  /** The app server and its agent are both there: sessions bound to it may be served. */
+  isUp(now: number): boolean {
+    return this.appUp && this.agentUp && now >= this.ejectedUntil;
+  }
+
+  /** May be given clients that it does not serve yet. */
+  isAccepting(now: number): boolean {
+    return this.adminState === 'ready' && this.weight > 0 && this.isUp(now);
+  }
+}

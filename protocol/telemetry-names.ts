@@ -1,0 +1,41 @@
+/** Spans. A failover is one trace: request → handoff → (agent) adopt → store read. */
+export const SPAN = {
+  handoff: 'session.handoff',
+  adopt: 'session.adopt',
+  release: 'session.release',
+  commit: 'session.commit',
+  storeRead: 'session.store',
+} as const;
+
+/** Attributes on spans and log lines. The session key never becomes a metric label. */
+export const ATTRIBUTE = {
+  sessionKey: 'stickshift.session.key',
+  pool: 'stickshift.pool',
+  backend: 'stickshift.backend',
+  reason: 'stickshift.handoff.reason',
+  from: 'stickshift.handoff.from',
+  to: 'stickshift.handoff.to',
+  epoch: 'stickshift.session.epoch',
+  seq: 'stickshift.session.seq',
+  outcome: 'stickshift.outcome',
+  snapshotAgeMs: 'stickshift.snapshot.age_ms',
+  snapshotSize: 'stickshift.snapshot.size',
+} as const;
+
+/** Metrics of gateway and agent. */
+export const METRIC = {
+  requests: 'stickshift.gateway.requests',
+  responses: 'stickshift.gateway.responses',
+  moves: 'stickshift.gateway.moves',
+  held: 'stickshift.gateway.held',
+  holdTime: 'stickshift.gateway.hold_time_ms',
+  retries: 'stickshift.gateway.retries',
+  inFlight: 'stickshift.gateway.in_flight',
+  backendUp: 'stickshift.gateway.backend_up',
+  sessions: 'stickshift.agent.sessions',
+  dirty: 'stickshift.agent.dirty',
+  unprotected: 'stickshift.agent.unprotected',
+  exposure: 'stickshift.agent.exposure_ms',
+  commits: 'stickshift.agent.commits',
+  adopts: 'stickshift.agent.adopts',
+} as const;

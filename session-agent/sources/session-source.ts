@@ -1,0 +1,50 @@
+/** A session's bytes as an app holds them, never half-written. */
+export interface CapturedSession {
+  readonly data: Uint8Array;
+  /** Idle deadline that the app gives the session, milliseconds since 1970. */
+  readonly idleAt: number;
+}
+
+/** How a session left an app. */
+export type SessionEnd = 'logout' | 'expired';
+
+/** What a source tells the agent. All session IDs are the app's own. */
+export interface SourceListener {
+  /** The session has, or may have, new bytes. */
+  changed(id: string): void;
+  /** The session was used; its bytes are the same. */
+  touched(id: string, idleAt: number): void;
+  /**
+   * The session is gone from the app. A `logout` resolves when its tombstone stands, and rejects when that could not
+   * be brought about in time.
+   */
+  ended(id: string, how: SessionEnd): Promise<void>;
+  /**
+   * The app was asked for a session that it does not hold. Resolves with the bytes when this backend owns the session
+   * or may take it, with `undefined` when no record of it exists, and rejects when that cannot be known.
+   */
+  missed(id: string): Promise<CapturedSession | undefined>;
+  /** The app (again) holds sessions that the agent may not know of, or lost ones: reconcile with {@link SessionSource.list}. */
+  attached(): void;
+  /** The app cannot be reached any more. */
+  detached(reason: string): void;
+}
+
+/**
+ * How session bytes get out of an app and back in. One contract suite, `test/contract/session-source.ts`, runs against
+ * every source. Operations reject with a `StickshiftError` `SOURCE_FAILED` when the app cannot be reached.
+ */
+export interface SessionSource {
+  readonly kind: 'express' | 'files';
+  start(listener: SourceListener): Promise<void>;
+  /** Ends all watching and listening. The app keeps its sessions. */
+  stop(): Promise<void>;
+  /** IDs of the sessions that the app holds now. */
+  list(): Promise<string[]>;
+  /** The session's bytes, or `undefined` when the app does not hold it. */
+  capture(id: string): Promise<CapturedSession | undefined>;
+  /** Puts the session into the app; replaces what it holds. Resolves when the next request will find it. */
+  install(id: string, session: CapturedSession): Promise<void>;
+  /** Takes the session out of the app without ending it. Nothing happens when the app does not hold it. */
+  forget(id: string): Promise<void>;
+}

@@ -1,0 +1,148 @@
+import type { SessionKey } from '../protocol/session-key.ts';
+
+/**
+ * - `active`: the owner may commit
+ * - `released`: the last owner gave it up after its final commit; nobody may commit before an adopt
+ * - `ended`: a tombstone; the session was logged out or its ID retired, and nothing may bring it back
+ */
+export type RecordState = 'active' | 'released' | 'ended';
+
+/** When a session expires, milliseconds since 1970. The earlier of the two is the session's expiry. */
+export interface Deadlines {
+  /** Moves on with every use of the session. */
+  readonly idleAt: number;
+  /** Fixed when the session began; `undefined` when the pool sets no absolute lifetime. */
+  readonly absoluteAt: number | undefined;
+}
+
+/** A record without its snapshot's bytes. */
+export interface RecordSummary {
+  readonly state: RecordState;
+  /** ID of the backend that owns the session, or owned it last. */
+  readonly owner: string;
+  /** Fencing token, from 1; grows by one at each change of owner. */
+  readonly epoch: number;
+  /** Number of the last commit, from 1; grows through all epochs of a session. */
+  readonly seq: number;
+  /** Bytes of the sealed snapshot. */
+  readonly size: number;
+  /** Time of the last commit by the store's clock, milliseconds since 1970. */
+  readonly committedAt: number;
+  /** Snapshot age by the store's clock at the time of this answer, milliseconds. */
+  readonly ageMs: number;
+  readonly deadlines: Deadlines;
+}
+
+export interface StoredRecord extends RecordSummary {
+  /** Sealed snapshot; opaque to the store. */
+  readonly snapshot: Uint8Array;
+}
+
+export interface Commit {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly seq: number;
+  /** Sealed snapshot. */
+  readonly snapshot: Uint8Array;
+  readonly deadlines: Deadlines;
+}
+
+/** A record has a newer epoch, another owner, or was released: the caller must forget its copy. */
+export interface Fenced {
+  readonly outcome: 'fenced';
+  readonly owner: string;
+  readonly epoch: number;
+}
+
+/** The session has a tombstone: the caller must forget its copy. */
+export interface Ended {
+  readonly outcome: 'ended';
+}
+
+/** Seq is not greater than the record's: an older change arrived after a newer one. */
+export interface Stale {
+  readonly outcome: 'stale';
+  readonly seq: number;
+}
+
+export interface Absent {
+  readonly outcome: 'absent';
+}
+
+export type CommitResult = { readonly outcome: 'committed' } | Fenced | Stale | Ended;
+export type ReleaseResult = { readonly outcome: 'released' } | Fenced | Stale | Ended | Absent;
+export type TouchResult = { readonly outcome: 'touched' } | Fenced | Ended | Absent;
+export type EndResult = Ended | Fenced;
+export type AdoptResult =
+  | { readonly outcome: 'adopted'; readonly record: StoredRecord }
+  /** The epoch was not the expected one; `record` says where the session is now. */
+  | { readonly outcome: 'moved'; readonly record: RecordSummary }
+  | Ended
+  | Absent;
+
+/** What an agent tells the gateways about its backend, kept with a time to live. */
+export interface BackendAnnouncement {
+  readonly id: string;
+  readonly application: string;
+  /** URL of the app server. */
+  readonly url: string;
+  /** URL of the agent's control API. */
+  readonly agent: string;
+  /** Changes at every start of the agent. */
+  readonly incarnation: string;
+  readonly ready: boolean;
+  readonly sessions: number;
+}
+
+/** A configuration of the store that can lose snapshots, or another reason to look at it. */
+export interface StoreWarning {
+  readonly code: 'eviction' | 'no-persistence' | 'unsupported-version';
+  readonly message: string;
+}
+
+/**
+ * Where the records live. Each operation on a record is atomic. All of them reject with a `StickshiftError` of source
+ * `store` when the outcome is not known (`STORE_UNREACHABLE` is certain to have had no effect; the others are not).
+ * Expired records are absent for every operation.
+ *
+ * One contract suite, `test/contract/snapshot-store.ts`, runs against every adapter.
+ */
+export interface SnapshotStore {
+  /** One record without its bytes. */
+  lookup(key: SessionKey): Promise<RecordSummary | undefined>;
+  /** One record with its bytes. */
+  read(key: SessionKey): Promise<StoredRecord | undefined>;
+  /**
+   * Writes a snapshot if no tombstone stands, `owner` and `epoch` are the active record's, and `seq` is greater.
+   * An absent record is created with the epoch and seq given: a new session, or one that the store lost.
+   */
+  commit(key: SessionKey, commit: Commit): Promise<CommitResult>;
+  /** Moves the idle deadline; the snapshot stays. */
+  touch(key: SessionKey, touch: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>): Promise<TouchResult>;
+  /** Gives the session up, with a final commit when one is due, in one step. Idempotent for the same owner and epoch. */
+  release(
+    key: SessionKey,
+    release: Pick<Commit, 'owner' | 'epoch'> & {
+      readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
+    },
+  ): Promise<ReleaseResult>;
+  /** Makes `owner` the owner with epoch+1 if the record's epoch is still `ifEpoch`, and returns the snapshot. */
+  adopt(key: SessionKey, adopt: { readonly owner: string; readonly ifEpoch: number }): Promise<AdoptResult>;
+  /**
+   * Leaves a tombstone until `until` (milliseconds since 1970). `epoch` 0 means that the caller never committed the
+   * session; then a tombstone is written only if no other owner has a record. Idempotent.
+   */
+  end(
+    key: SessionKey,
+    end: { readonly owner: string; readonly epoch: number; readonly until: number },
+  ): Promise<EndResult>;
+
+  /** Announces a backend for `ttlMs` milliseconds. */
+  announce(backend: BackendAnnouncement, ttlMs: number): Promise<void>;
+  /** Backends whose announcement has not run out. */
+  backends(): Promise<BackendAnnouncement[]>;
+
+  /** Asks the store for a sign of life; rejects when there is none. Returns what an operator should change about it. */
+  check(): Promise<StoreWarning[]>;
+  close(): Promise<void>;
+}
