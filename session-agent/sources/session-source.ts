@@ -41,6 +41,13 @@ export interface SessionSource {
   stop(): Promise<void>;
   /** IDs of the sessions that the app holds now. */
   list(): Promise<string[]>;
+  /**
+   * Tells the listener of every change to this session that the app has finished but the source has not reported yet,
+   * before it resolves. The agent calls it before it answers a commit: a watch event may arrive after the response it
+   * belongs to. Resolves at once where changes cannot be late (the express source); rejects with `SOURCE_FAILED` when
+   * the app does not finish with the session in time. An `ended` that it reports has been called, not awaited.
+   */
+  refresh(id: string): Promise<void>;
   /** The session's bytes, or `undefined` when the app does not hold it. */
   capture(id: string): Promise<CapturedSession | undefined>;
   /** Puts the session into the app; replaces what it holds. Resolves when the next request will find it. */
