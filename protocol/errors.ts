@@ -190,6 +190,12 @@ export const ERROR_KINDS = {
     retrySafe: true,
     publicMessage: 'The session agent cannot be reached.',
   },
+  AGENT_NO_ANSWER: {
+    source: 'agent',
+    status: 503,
+    retrySafe: false,
+    publicMessage: 'The session agent did not answer.',
+  },
   AGENT_INVALID: {
     source: 'agent',
     status: 503,
