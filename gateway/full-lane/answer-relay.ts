@@ -1,0 +1,126 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { context } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import { StickshiftError } from '../../protocol/errors.ts';
+import { bindingCookie } from '../affinity/binding-cookie.ts';
+import type { GatewayCounters } from '../counters.ts';
+import { backendResponseHeaders, privateCacheControl } from '../forwarding/response-headers.ts';
+import type { Committer } from '../hold/committer.ts';
+import { mustHold } from '../hold/hold-rule.ts';
+import { spool } from '../hold/spool.ts';
+import type { KnownBindings } from '../sessions/known-bindings.ts';
+import { SessionReference } from '../sessions/session-reference.ts';
+import type { AnsweredExchange } from './exchange.ts';
+
+interface AnswerRelayOptions {
+  readonly committer: Committer;
+  readonly known: KnownBindings;
+  readonly counters: GatewayCounters;
+  readonly logger: Logger;
+  /** Largest body that is held, bytes. */
+  readonly spoolLimit: number;
+  /** Longest pause within an answer, milliseconds. */
+  readonly idleTimeoutMs: number;
+}
+
+/** Brings a backend's answer to the client: at once, or after the commit of what it acknowledges. */
+export class AnswerRelay {
+  readonly #options: AnswerRelayOptions;
+
+  constructor(options: AnswerRelayOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the answer's fate is decided; it may still be streaming then.
+   *
+   * @param onEventStream - called when the answer is one that may never end
+   * @throws StickshiftError when the answer must be withheld; nothing was sent then
+   */
+  async relay(exchange: AnsweredExchange, request: ClientRequest, answer: IncomingMessage, onEventStream: () => void): Promise<void> {
+    const { known, idleTimeoutMs } = this.#options;
+    const { routing, session } = exchange.route;
+    const eventStream = answer.headers['content-type']?.startsWith('text/event-stream') ?? false;
+    request.setTimeout(eventStream ? 0 : idleTimeoutMs);
+
+    const named = routing.sessionIds.fromResponse(answer.headers);
+    const next = named && 'id' in named && named.id !== session?.id ? new SessionReference(routing.pool, named.id) : undefined;
+    if (next) known.set(next.ref, { backend: exchange.backend, epoch: 0, at: Date.now() });
+    const current = next ?? session;
+
+    const touched = [session, next].filter((reference) => reference !== undefined);
+    const held =
+      !eventStream && mustHold(routing.pool.config.hold, exchange.request.method ?? '', named !== undefined) && touched.length > 0;
+    if (held) return this.#hold(exchange, answer, touched, current);
+    if (eventStream) onEventStream();
+    this.#writeHead(exchange, answer, current);
+    this.#stream(exchange, answer);
+  }
+
+  async #hold(
+    exchange: AnsweredExchange,
+    answer: IncomingMessage,
+    touched: readonly SessionReference[],
+    current: SessionReference | undefined,
+  ): Promise<void> {
+    const { committer, counters, logger, spoolLimit } = this.#options;
+    const spooled = await spool(answer, spoolLimit);
+    if (spooled.outcome === 'broken') {
+      throw new StickshiftError('BACKEND_RESET', 'the backend broke off within its answer');
+    }
+    const commit = () => context.with(exchange.context, () => committer.commit(exchange.backend, touched));
+    if (spooled.outcome === 'whole') {
+      const epoch = await commit();
+      this.#writeHead({ ...exchange, epoch }, answer, current, spooled.body.length);
+      exchange.response.end(spooled.body);
+      return;
+    }
+    // Too large to hold: the client gets it as it comes, and what it acknowledges is committed right behind it.
+    counters.held.overflowed += 1;
+    this.#writeHead(exchange, answer, current);
+    exchange.response.write(spooled.head);
+    answer.once('end', () => {
+      commit().catch((error: unknown) =>
+        logger.error({ err: error, sessionKey: current?.key }, 'an answer too large to hold was sent, and its commit failed'),
+      );
+    });
+    this.#stream(exchange, answer);
+  }
+
+  #writeHead(exchange: AnsweredExchange, answer: IncomingMessage, current: SessionReference | undefined, length?: number): void {
+    const { response } = exchange;
+    const headers = backendResponseHeaders(answer.rawHeaders);
+    const cookie = bindingCookie(exchange.route, exchange.backend, exchange.epoch, current?.id, exchange.encrypted);
+    if (cookie !== undefined) {
+      headers.push('Set-Cookie', cookie);
+      privateCacheControl(headers);
+    }
+    const status = answer.statusCode ?? 502;
+    if (length !== undefined && answer.headers['content-length'] === undefined && mayHaveBody(exchange.request.method, status)) {
+      headers.push('Content-Length', String(length));
+    }
+    this.#options.counters.countResponse(status);
+    // The backend's own Date is passed on; a second one would be a lie.
+    response.sendDate = answer.headers.date === undefined;
+    response.writeHead(status, answer.statusMessage, headers);
+  }
+
+  #stream(exchange: AnsweredExchange, answer: IncomingMessage): void {
+    const { logger, counters } = this.#options;
+    const { response, backend } = exchange;
+    answer.once('close', () => {
+      if (answer.complete) return;
+      // Ending it properly would pass a torn body off as a whole one.
+      if (!response.destroyed) {
+        counters.countError('BACKEND_RESET');
+        logger.warn({ backend: backend.id }, 'backend broke off within its answer');
+      }
+      response.destroy();
+    });
+    answer.pipe(response);
+  }
+}
+
+function mayHaveBody(method: string | undefined, status: number): boolean {
+  return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
+}

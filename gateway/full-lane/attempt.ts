@@ -1,0 +1,145 @@
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { createProxyServer, type ProxyServer } from 'http-proxy-3';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { BackendConnections } from './backend-connections.ts';
+
+/** How one attempt to send a request to one backend ended. */
+export type AttemptOutcome =
+  | { readonly kind: 'answered'; readonly answer: IncomingMessage; readonly request: ClientRequest }
+  /** Nothing of the request reached the backend: any other one may have it. */
+  | { readonly kind: 'not-connected'; readonly error: StickshiftError }
+  /** A pooled connection had been closed meanwhile and the request is safe to repeat: the same backend may have it again. */
+  | { readonly kind: 'stale' }
+  /** The request may have run. */
+  | { readonly kind: 'failed'; readonly error: StickshiftError }
+  | { readonly kind: 'client-gone' };
+
+/** A body that waits for {@link open} before the client's bytes are touched. */
+export interface GatedBody extends Readable {
+  readonly consumed: boolean;
+  open(): void;
+}
+
+export interface AttemptTimeouts {
+  readonly connect: number;
+  readonly firstByte: number;
+}
+
+// RFC 9110, 9.2.2
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+
+class Attempt {
+  readonly backend: Backend;
+  readonly body: GatedBody;
+  readonly method: string;
+  request: ClientRequest | undefined;
+  connected = false;
+  failure: StickshiftError | undefined;
+  #connectTimer: NodeJS.Timeout | undefined;
+  #settle: ((outcome: AttemptOutcome) => void) | undefined;
+
+  constructor(backend: Backend, method: string, body: GatedBody, settle: (outcome: AttemptOutcome) => void) {
+    this.backend = backend;
+    this.method = method;
+    this.body = body;
+    this.#settle = settle;
+  }
+
+  /** The request got its socket: the body may flow as soon as that is connected. */
+  assign(request: ClientRequest, socket: Socket, timeouts: AttemptTimeouts): void {
+    this.request = request;
+    request.setTimeout(timeouts.firstByte, () => this.abandon('BACKEND_TIMEOUT', 'no first byte in time'));
+    if (!socket.connecting) {
+      this.#onConnected();
+      return;
+    }
+    this.#connectTimer = setTimeout(() => this.abandon('CONNECT_TIMEOUT', 'no connection in time'), timeouts.connect);
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => this.#onConnected());
+  }
+
+  abandon(code: 'BACKEND_TIMEOUT' | 'CONNECT_TIMEOUT', message: string): void {
+    this.failure = new StickshiftError(code, message);
+    this.request?.destroy(this.failure);
+  }
+
+  #onConnected(): void {
+    clearTimeout(this.#connectTimer);
+    this.connected = true;
+    this.body.open();
+  }
+
+  settle(outcome: AttemptOutcome): void {
+    clearTimeout(this.#connectTimer);
+    const settle = this.#settle;
+    // http-proxy-3 may report two errors for one request; the first is the cause.
+    this.#settle = undefined;
+    settle?.(outcome);
+  }
+
+  fail(error: Error & { code?: string }): void {
+    // Ends the gate's hold on the client's body, so that the next attempt can have it.
+    if (!this.body.consumed) this.body.destroy();
+    if (!this.connected) {
+      this.settle({ kind: 'not-connected', error: this.failure ?? asStickshiftError(error, 'CONNECT_FAILED') });
+    } else if (this.failure) {
+      this.settle({ kind: 'failed', error: this.failure });
+    } else if (this.request?.reusedSocket && IDEMPOTENT.has(this.method) && !this.body.consumed) {
+      this.settle({ kind: 'stale' });
+    } else {
+      const code = error.code?.startsWith('HPE_') ? 'BACKEND_INVALID' : 'BACKEND_RESET';
+      this.settle({ kind: 'failed', error: asStickshiftError(error, code) });
+    }
+  }
+}
+
+/** Sends requests to backends through http-proxy-3, one attempt at a time, and says exactly how each ended. */
+export class AttemptSender {
+  readonly #proxy: ProxyServer;
+  readonly #connections: BackendConnections;
+  readonly #timeouts: AttemptTimeouts;
+  readonly #current = new WeakMap<IncomingMessage, Attempt>();
+
+  constructor(options: { connections: BackendConnections; timeouts: AttemptTimeouts }) {
+    this.#connections = options.connections;
+    this.#timeouts = options.timeouts;
+    // The answer is relayed by us: http-proxy-3 would let hop-by-hop headers through and leave a cut-off answer open.
+    this.#proxy = createProxyServer({ selfHandleResponse: true, prependPath: false, toProxy: true });
+    this.#proxy.on('proxyReq', (request, message, _response, _options, socket) => {
+      this.#current.get(message)?.assign(request, socket, this.#timeouts);
+    });
+    this.#proxy.on('proxyRes', (answer, message) => {
+      const attempt = this.#current.get(message);
+      if (!attempt?.request) return;
+      attempt.settle({ kind: 'answered', answer, request: attempt.request });
+    });
+    this.#proxy.on('econnreset', (_error, message) => {
+      this.#current.get(message as IncomingMessage)?.settle({ kind: 'client-gone' });
+    });
+  }
+
+  /** `request.headers` must be what the backend shall see. */
+  send(request: IncomingMessage, response: ServerResponse, backend: Backend, body: GatedBody): Promise<AttemptOutcome> {
+    return new Promise((resolve) => {
+      const attempt = new Attempt(backend, request.method ?? '', body, resolve);
+      this.#current.set(request, attempt);
+      const onClose = () => {
+        if (!response.writableFinished) attempt.settle({ kind: 'client-gone' });
+      };
+      response.once('close', onClose);
+      const { web } = this.#proxy;
+      try {
+        web(
+          request,
+          response,
+          { target: backend.url, agent: this.#connections.to(backend), buffer: body },
+          (error: Error) => attempt.fail(error),
+        );
+      } catch (error) {
+        attempt.settle({ kind: 'failed', error: asStickshiftError(error, 'BAD_REQUEST') });
+      }
+    });
+  }
+}

@@ -1,0 +1,23 @@
+import { Agent } from 'node:http';
+import type { Backend } from '../backends/backend.ts';
+
+/**
+ * Keep-alive connections, one pool per backend. Last in, first out: what was used a moment ago is the least likely to have
+ * been closed by the backend meanwhile.
+ */
+export class BackendConnections {
+  readonly #agents = new Map<Backend, Agent>();
+
+  to(backend: Backend): Agent {
+    let agent = this.#agents.get(backend);
+    if (!agent) {
+      agent = new Agent({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 256, keepAliveMsecs: 30_000 });
+      this.#agents.set(backend, agent);
+    }
+    return agent;
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+  }
+}

@@ -1,0 +1,28 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Context, Span } from '@opentelemetry/api';
+import type { Backend } from '../backends/backend.ts';
+import type { Route } from '../routing/router.ts';
+import type { GatedBody } from './attempt.ts';
+
+/** One client request on its way through the full lane. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly route: Route;
+  /** Headers for the backend. */
+  readonly forwarded: IncomingHttpHeaders;
+  /** Came over TLS, to us or to a trusted proxy. */
+  readonly encrypted: boolean;
+  readonly span: Span;
+  /** The trace context that carries `span`. */
+  readonly context: Context;
+  /** A fresh body for each attempt. */
+  readonly body: () => GatedBody;
+}
+
+/** An exchange that a backend has answered. */
+export interface AnsweredExchange extends Exchange {
+  readonly backend: Backend;
+  /** Epoch of the session's binding, 0 when it has no record. */
+  readonly epoch: number;
+}

@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Context, context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
+import { errorAnswer } from '../answers/error-answer.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { GatewayCounters } from '../counters.ts';
+import { checkRequest } from '../forwarding/request-check.ts';
+import type { RequestHeaderBuilder } from '../forwarding/request-headers.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { Destinations } from '../routing/destinations.ts';
+import type { Router } from '../routing/router.ts';
+import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import type { AnswerRelay } from './answer-relay.ts';
+import type { AttemptOutcome, AttemptSender, GatedBody } from './attempt.ts';
+import { BodyGate } from './body-gate.ts';
+import type { Exchange } from './exchange.ts';
+import { MeasuredBody, measureBody, needsMeasuredBody } from './measured-body.ts';
+
+/** How often a request is sent to backends that do not take it. */
+const MAX_ATTEMPTS = 4;
+
+interface FullLaneOptions {
+  readonly router: Router;
+  readonly destinations: Destinations;
+  readonly sender: AttemptSender;
+  readonly relay: AnswerRelay;
+  readonly health: HealthMonitor;
+  readonly inFlight: InFlightSessions;
+  readonly headers: RequestHeaderBuilder;
+  readonly counters: GatewayCounters;
+  readonly logger: Logger;
+  readonly accessLog: boolean;
+  /** Longest pause while a request body arrives, milliseconds. */
+  readonly bodyTimeoutMs: number;
+  /** Largest body that is read ahead where a backend must be told its length, bytes. */
+  readonly measuredBodyLimit: number;
+}
+
+/**
+ * Serves requests through `http.Server` and http-proxy-3: everything that HTTP/1 allows, correct first. It asks the router where
+ * a request goes, has its session placed when the router cannot tell, and sends it until a backend takes it.
+ */
+export class FullLane {
+  readonly #options: FullLaneOptions;
+  readonly #tracer: Tracer = trace.getTracer('stickshift');
+
+  constructor(options: FullLaneOptions) {
+    this.#options = options;
+  }
+
+  /** The `request` listener of an HTTP server. */
+  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const { logger, accessLog } = this.#options;
+    const started = performance.now();
+    const parent = propagation.extract(ROOT_CONTEXT, request.headers);
+    const span = this.#tracer.startSpan(request.method ?? 'HTTP', { kind: SpanKind.SERVER }, parent);
+    const traceContext = trace.setSpan(parent, span);
+    response.once('close', () => {
+      if (!response.writableFinished) this.#options.counters.clientAborts += 1;
+      if (span.isRecording()) span.setAttribute('http.response.status_code', response.statusCode);
+      span.end();
+      if (!accessLog) return;
+      const tookMs = Math.round(performance.now() - started);
+      logger.info({ method: request.method, status: response.statusCode, tookMs, complete: response.writableFinished }, 'request');
+    });
+    this.#serve(request, response, span, traceContext).catch((error: unknown) => {
+      const failure = asStickshiftError(error);
+      if (span.isRecording()) span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
+      this.#fail(request, response, failure, span);
+    });
+  };
+
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    span: Span,
+    traceContext: Context,
+  ): Promise<void> {
+    const { router, headers, measuredBodyLimit } = this.#options;
+    const head = checkRequest(request);
+    const route = router.route(head);
+    const client = headers.client(request);
+    const chunked = request.headers['transfer-encoding'] !== undefined;
+    const hasBody = chunked || Number(request.headers['content-length'] ?? 0) > 0;
+    const forwarded = headers.forBackend(request, client);
+    let measured: Buffer | undefined;
+    if (needsMeasuredBody(request)) {
+      measured = await measureBody(request, measuredBodyLimit);
+      forwarded['content-length'] = String(measured.length);
+    } else if (chunked) {
+      forwarded['transfer-encoding'] = 'chunked';
+    }
+    if (hasBody && !measured) this.#watchBody(request, response);
+    const exchange: Exchange = {
+      request,
+      response,
+      route,
+      forwarded,
+      encrypted: client.encrypted,
+      span,
+      context: traceContext,
+      body: () => (measured ? new MeasuredBody(measured) : new BodyGate(request, hasBody)),
+    };
+    await this.#sendUntilTaken(exchange);
+  }
+
+  async #sendUntilTaken(exchange: Exchange): Promise<void> {
+    const { destinations, sender, relay, health, counters } = this.#options;
+    const { request, response, route } = exchange;
+    const refused = new Set<Backend>();
+    for (let attempt = 0; ; attempt++) {
+      const { backend, epoch } = await context.with(exchange.context, () => destinations.choose(route, refused));
+      if (response.destroyed) return;
+      const stay = this.#enter(exchange, backend);
+      const span = this.#startAttempt(exchange, backend, attempt);
+      request.headers = exchange.forwarded;
+      const outcome = await sender.send(request, response, backend, exchange.body());
+      endAttempt(span, outcome);
+      switch (outcome.kind) {
+        case 'answered':
+          health.succeeded(backend);
+          return relay.relay({ ...exchange, backend, epoch }, outcome.request, outcome.answer, stay.leaveSession);
+        case 'client-gone':
+          return;
+        case 'not-connected':
+          stay.leave();
+          health.connectFailed(backend, outcome.error);
+          refused.add(backend);
+          counters.retries.connect += 1;
+          break;
+        case 'stale':
+          stay.leave();
+          counters.retries.reset += 1;
+          break;
+        case 'failed':
+          if (outcome.error.source === 'backend') health.backendReset(backend);
+          throw outcome.error;
+      }
+      if (attempt + 1 >= MAX_ATTEMPTS) {
+        throw outcome.kind === 'not-connected'
+          ? outcome.error
+          : new StickshiftError('BACKEND_RESET', 'one pooled connection after another had been closed');
+      }
+    }
+  }
+
+  /** Counts the request in on its backend, and its session as busy there, until the answer has ended. */
+  #enter(exchange: Exchange, backend: Backend): { leave(): void; leaveSession(): void } {
+    const { session } = exchange.route;
+    const leaveSession = session ? this.#options.inFlight.enter(session.ref, session.id, backend) : () => undefined;
+    backend.inFlight += 1;
+    let counted = true;
+    const leave = () => {
+      if (!counted) return;
+      counted = false;
+      backend.inFlight -= 1;
+      leaveSession();
+    };
+    exchange.response.once('close', leave);
+    return { leave, leaveSession };
+  }
+
+  #startAttempt(exchange: Exchange, backend: Backend, attempt: number): Span | undefined {
+    if (!exchange.span.isRecording()) return undefined;
+    const span = this.#tracer.startSpan(
+      exchange.request.method ?? 'HTTP',
+      { kind: SpanKind.CLIENT, attributes: { [ATTRIBUTE.backend]: backend.id, 'http.request.resend_count': attempt } },
+      exchange.context,
+    );
+    if (exchange.route.session) exchange.span.setAttribute(ATTRIBUTE.sessionKey, exchange.route.session.key);
+    exchange.span.setAttribute(ATTRIBUTE.pool, exchange.route.routing.pool.name);
+    propagation.inject(trace.setSpan(exchange.context, span), exchange.forwarded);
+    return span;
+  }
+
+  /** A body that pauses for too long is the client's fault, and holds a backend's connection all the while. */
+  #watchBody(request: IncomingMessage, response: ServerResponse): void {
+    const late = () => {
+      // Paused by us: the backend is slow to take it, not the client to send it.
+      if (request.isPaused()) return;
+      this.#fail(request, response, new StickshiftError('REQUEST_TIMEOUT', 'the request body paused for too long'), undefined);
+    };
+    request.setTimeout(this.#options.bodyTimeoutMs, late);
+    request.once('end', () => {
+      request.off('timeout', late);
+      request.socket.setTimeout(0);
+    });
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, failure: StickshiftError, span: Span | undefined): void {
+    const { counters, logger } = this.#options;
+    counters.countError(failure.code);
+    const requestId = span?.isRecording() ? span.spanContext().traceId : randomBytes(8).toString('hex');
+    logger.warn({ err: failure, code: failure.code, requestId, method: request.method }, 'request failed');
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    const { status, headers, body } = errorAnswer(failure, { accept: request.headers.accept, requestId });
+    counters.countResponse(status);
+    // Whatever is left of the request's body is not worth waiting for.
+    if (!request.complete) response.shouldKeepAlive = false;
+    response.writeHead(status, headers);
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+}
+
+function endAttempt(span: Span | undefined, outcome: AttemptOutcome): void {
+  if (!span) return;
+  if (outcome.kind === 'answered') span.setAttribute('http.response.status_code', outcome.answer.statusCode ?? 0);
+  else span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
+  span.end();
+}

@@ -1,0 +1,105 @@
+import type { Logger } from 'pino';
+import type { SessionCommit } from '../../protocol/agent-api.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import type { AgentClient } from '../agent-client/agent-client.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { GatewayCounters } from '../counters.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { KnownBindings } from '../sessions/known-bindings.ts';
+import type { SessionReference } from '../sessions/session-reference.ts';
+
+/** Pause before an agent that refused the connection is asked again: it may be restarting beside its app. */
+const AGENT_RETRY_PAUSE_MS = 100;
+
+interface CommitterOptions {
+  readonly agentClient: AgentClient;
+  readonly health: HealthMonitor;
+  readonly known: KnownBindings;
+  readonly counters: GatewayCounters;
+  readonly logger: Logger;
+  /** How long an answer may be held, milliseconds. */
+  readonly holdTimeoutMs: number;
+}
+
+/** Waits, for a held answer, until the agent has committed what the answer acknowledges. */
+export class Committer {
+  readonly #options: CommitterOptions;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves with the epoch of the last session named, 0 when it has no record.
+   *
+   * @throws StickshiftError `COMMIT_FENCED` when the session has moved, `COMMIT_UNKNOWN` when nobody can say that the change is
+   * safe. The answer must be withheld then.
+   */
+  async commit(backend: Backend, sessions: readonly SessionReference[]): Promise<number> {
+    const { counters } = this.#options;
+    const started = performance.now();
+    try {
+      const commits = await this.#ask(backend, sessions);
+      let epoch = 0;
+      for (const [index, commit] of commits.entries()) {
+        epoch = this.#check(commit, sessions[index] as SessionReference, backend);
+      }
+      counters.held.released += 1;
+      return epoch;
+    } catch (error) {
+      counters.held.withheld += 1;
+      throw error;
+    } finally {
+      counters.holdTimeMs += performance.now() - started;
+    }
+  }
+
+  async #ask(backend: Backend, sessions: readonly SessionReference[]): Promise<readonly SessionCommit[]> {
+    const { agentClient, health, holdTimeoutMs } = this.#options;
+    const sessionIds = sessions.map((session) => session.id);
+    const deadline = performance.now() + holdTimeoutMs;
+    for (;;) {
+      const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
+      try {
+        const answer = await agentClient.commit(backend, { sessionIds, timeoutMs });
+        if (answer.sessions.length !== sessions.length) {
+          throw new StickshiftError('AGENT_INVALID', `asked for ${sessions.length} commits, got ${answer.sessions.length}`);
+        }
+        return answer.sessions;
+      } catch (error) {
+        const failure = asStickshiftError(error);
+        if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(backend);
+        const again = failure.code === 'AGENT_UNREACHABLE' && performance.now() + AGENT_RETRY_PAUSE_MS < deadline;
+        if (!again) {
+          throw new StickshiftError('COMMIT_UNKNOWN', `no commit from the agent: ${failure.message}`, { cause: failure });
+        }
+        await new Promise((resolve) => setTimeout(resolve, AGENT_RETRY_PAUSE_MS));
+      }
+    }
+  }
+
+  #check(commit: SessionCommit, session: SessionReference, backend: Backend): number {
+    const { known, counters, logger } = this.#options;
+    switch (commit.outcome) {
+      case 'committed':
+        known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        return commit.epoch;
+      // Logged out, by this request or another: there is nothing left that the answer could acknowledge.
+      case 'ended':
+        known.delete(session.ref);
+        return 0;
+      case 'not-held':
+        return 0;
+      case 'unprotected':
+        counters.unprotected += 1;
+        return 0;
+      case 'fenced':
+        known.delete(session.ref);
+        logger.warn({ sessionKey: session.key, backend: backend.id }, 'answer withheld: the session has moved');
+        throw new StickshiftError('COMMIT_FENCED', 'the session has a newer owner');
+      case 'unknown':
+        logger.warn({ sessionKey: session.key, backend: backend.id, code: commit.code }, 'answer withheld: not committed');
+        throw new StickshiftError('COMMIT_UNKNOWN', `the commit did not come about: ${commit.code}`);
+    }
+  }
+}

@@ -1,0 +1,300 @@
+import { context, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import type { HandoffReason } from '../../protocol/agent-api.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE, SPAN } from '../../protocol/telemetry-names.ts';
+import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
+import type { AgentClient } from '../agent-client/agent-client.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Balancer } from '../balancing/balancer.ts';
+import type { GatewayCounters } from '../counters.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import type { KnownBindings } from '../sessions/known-bindings.ts';
+import type { SessionReference } from '../sessions/session-reference.ts';
+
+/** Where a session is, after it was looked up and, if need be, moved. */
+export interface Placement {
+  readonly backend: Backend;
+  /** Epoch of the record; 0 when there is none. */
+  readonly epoch: number;
+  /** `stays`: its owner serves it; `moved`: rehydrated on a new owner; `absent`: no record, any backend will do. */
+  readonly outcome: 'stays' | 'moved' | 'absent';
+}
+
+/** What the request said, and what it has tried already. */
+export interface PlacementHint {
+  /** Backend that the client believes to be bound to. */
+  readonly bound: Backend | undefined;
+  readonly boundEpoch: number;
+  /** Backends that refused this request's connection. */
+  readonly exclude: ReadonlySet<Backend>;
+}
+
+/** How often a move may find that the record changed under it before the request is told to come back. */
+const MAX_ROUNDS = 4;
+
+interface MoverOptions {
+  readonly store: SnapshotStore;
+  readonly agentClient: AgentClient;
+  readonly health: HealthMonitor;
+  readonly balancers: ReadonlyMap<string, Balancer>;
+  readonly known: KnownBindings;
+  readonly inFlight: InFlightSessions;
+  readonly counters: GatewayCounters;
+  readonly logger: Logger;
+  /** How long a request waits for its session, milliseconds. */
+  readonly moveTimeoutMs: number;
+}
+
+/**
+ * Decides by the record where a session belongs, and moves it when its owner cannot or shall not serve it. Single-flight
+ * per session: requests of one session that arrive together share one move.
+ */
+export class Mover {
+  readonly #options: MoverOptions;
+  readonly #flights = new Map<string, Promise<Placement>>();
+
+  constructor(options: MoverOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @throws StickshiftError `SESSION_UNKNOWN` when neither the store nor the bound agent can tell, `SESSION_MOVING` when it
+   * takes too long, `NO_BACKEND` when nobody can take the session. Nothing was changed then; the client may come back.
+   */
+  async place(session: SessionReference, hint: PlacementHint): Promise<Placement> {
+    // Twice at most: the flight under way may have chosen a backend that this request has already found to be dead.
+    for (let attempt = 0; ; attempt++) {
+      const placement = await this.#withinTime(this.#join(session, hint));
+      if (!hint.exclude.has(placement.backend) || attempt > 0) return placement;
+    }
+  }
+
+  #join(session: SessionReference, hint: PlacementHint): Promise<Placement> {
+    const underWay = this.#flights.get(session.ref);
+    if (underWay) return underWay;
+    const flight = this.#place(session, hint).finally(() => this.#flights.delete(session.ref));
+    this.#flights.set(session.ref, flight);
+    return flight;
+  }
+
+  async #withinTime(flight: Promise<Placement>): Promise<Placement> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new StickshiftError('SESSION_MOVING', 'the move took longer than gateway.timeouts.move')),
+        this.#options.moveTimeoutMs,
+      );
+    });
+    try {
+      return await Promise.race([flight, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #place(session: SessionReference, hint: PlacementHint): Promise<Placement> {
+    const { counters } = this.#options;
+    const lost = new Set(hint.exclude);
+    // Targets whose adopt ended without an answer: it may have happened, so the same target is asked again.
+    const unanswered = new Set<Backend>();
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const record = await this.#lookup(session, hint);
+      if (record === 'held') return this.#remember(session, hint.bound as Backend, hint.boundEpoch, 'stays');
+      if (!record || record.state === 'ended') {
+        counters.lookups[record ? 'ended' : 'absent'] += 1;
+        const backend = this.#anyBackend(session, hint.bound, lost);
+        return this.#remember(session, backend, 0, 'absent');
+      }
+      counters.lookups.found += 1;
+      const owner = session.pool.backends.get(record.owner);
+      if (owner && record.state === 'active' && !unanswered.has(owner) && serves(owner, lost)) {
+        return this.#remember(session, owner, record.epoch, 'stays');
+      }
+      const placement = await this.#handOff(session, record, owner, lost, unanswered);
+      if (placement) return placement;
+    }
+    counters.moves.contended += 1;
+    throw new StickshiftError('SESSION_MOVING', `the session changed hands ${MAX_ROUNDS} times during one move`);
+  }
+
+  /**
+   * The record; or `held` when the store cannot be reached but the bound agent still holds the session: what it holds is
+   * good until a commit says otherwise, so a store that is away does not lock out those who need no move.
+   */
+  async #lookup(session: SessionReference, hint: PlacementHint): Promise<RecordSummary | undefined | 'held'> {
+    const { store, agentClient, counters } = this.#options;
+    try {
+      return await store.lookup(session.key);
+    } catch (error) {
+      counters.lookups.unknown += 1;
+      const { bound, boundEpoch, exclude } = hint;
+      if (bound && serves(bound, exclude)) {
+        const answer = await agentClient
+          .adopt(bound, { sessionId: session.id, ifEpoch: boundEpoch, reason: 'unowned' })
+          .catch(() => undefined);
+        if (answer?.outcome === 'found') return 'held';
+      }
+      throw new StickshiftError('SESSION_UNKNOWN', 'the record could not be looked up', { cause: error });
+    }
+  }
+
+  /** One hand-off; `undefined` when the record has to be read again. */
+  #handOff(
+    session: SessionReference,
+    record: RecordSummary,
+    owner: Backend | undefined,
+    lost: Set<Backend>,
+    unanswered: Set<Backend>,
+  ): Promise<Placement | undefined> {
+    const { counters, logger } = this.#options;
+    const again = owner && unanswered.has(owner) ? owner : undefined;
+    const target = again ?? this.#target(session, owner, lost);
+    if (!target) {
+      // A drained backend with nobody to hand over to still has the session: better there than nowhere.
+      if (owner && record.state === 'active' && owner.adminState === 'drain' && isAlive(owner, lost)) {
+        return Promise.resolve(this.#remember(session, owner, record.epoch, 'stays'));
+      }
+      return Promise.reject(new StickshiftError('NO_BACKEND', 'no backend of the pool can take the session'));
+    }
+    const reason = handoffReason(record, owner, lost);
+    const span = trace.getTracer('stickshift').startSpan(SPAN.handoff);
+    span.setAttributes({
+      [ATTRIBUTE.sessionKey]: session.key,
+      [ATTRIBUTE.pool]: session.pool.name,
+      [ATTRIBUTE.reason]: reason,
+      [ATTRIBUTE.from]: record.owner,
+      [ATTRIBUTE.to]: target.id,
+    });
+    return context.with(trace.setSpan(context.active(), span), async () => {
+      const log = logger.child({ sessionKey: session.key, from: record.owner, to: target.id, reason });
+      try {
+        if (record.state === 'active' && !again) await this.#release(session, owner, lost, log);
+        return await this.#adopt(session, record, target, reason, { lost, unanswered, span, log });
+      } catch (error) {
+        const failure = asStickshiftError(error);
+        counters.moves.failed += 1;
+        span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
+        log.warn({ err: failure, code: failure.code }, 'session could not be moved');
+        throw failure;
+      } finally {
+        span.end();
+      }
+    });
+  }
+
+  /** Planned: the old owner captures, commits and gives up. A lost owner is passed over; its epoch will fence it. */
+  async #release(session: SessionReference, owner: Backend | undefined, lost: ReadonlySet<Backend>, log: Logger): Promise<void> {
+    const { agentClient, inFlight, moveTimeoutMs, health } = this.#options;
+    if (!owner?.agentUp) return;
+    if (isAlive(owner, lost)) await inFlight.idle(session.ref, moveTimeoutMs / 2);
+    try {
+      const answer = await agentClient.release(owner, { sessionId: session.id });
+      if (answer.outcome === 'unknown') {
+        throw new StickshiftError('SESSION_UNKNOWN', `the old owner could not release the session: ${answer.code}`);
+      }
+    } catch (error) {
+      const failure = asStickshiftError(error);
+      if (failure.source !== 'agent') throw failure;
+      // The agent is gone or stuck: from here on this is a takeover.
+      health.agentFailed(owner);
+      log.warn({ err: failure }, 'old owner does not answer; taking the session over');
+    }
+  }
+
+  async #adopt(
+    session: SessionReference,
+    record: RecordSummary,
+    target: Backend,
+    reason: HandoffReason,
+    handoff: { lost: Set<Backend>; unanswered: Set<Backend>; span: Span; log: Logger },
+  ): Promise<Placement | undefined> {
+    const { agentClient, counters, health } = this.#options;
+    const { lost, unanswered, span, log } = handoff;
+    const started = performance.now();
+    let answer: Awaited<ReturnType<AgentClient['adopt']>>;
+    try {
+      answer = await agentClient.adopt(target, { sessionId: session.id, ifEpoch: record.epoch, reason });
+    } catch (error) {
+      const failure = asStickshiftError(error);
+      if (failure.code === 'AGENT_UNREACHABLE') {
+        health.agentFailed(target);
+        lost.add(target);
+      } else if (unanswered.has(target)) {
+        lost.add(target);
+        unanswered.delete(target);
+      } else {
+        unanswered.add(target);
+      }
+      log.warn({ err: failure }, 'target does not answer');
+      return undefined;
+    }
+    span.setAttribute(ATTRIBUTE.outcome, answer.outcome);
+    switch (answer.outcome) {
+      case 'found': {
+        counters.moves[reason] += 1;
+        span.setAttributes({
+          [ATTRIBUTE.epoch]: answer.epoch,
+          [ATTRIBUTE.seq]: answer.seq,
+          [ATTRIBUTE.snapshotAgeMs]: answer.ageMs,
+          [ATTRIBUTE.snapshotSize]: answer.size,
+        });
+        const tookMs = Math.round(performance.now() - started);
+        log.info({ epoch: answer.epoch, seq: answer.seq, snapshotAgeMs: answer.ageMs, tookMs }, 'session moved');
+        return this.#remember(session, target, answer.epoch, 'moved');
+      }
+      case 'absent':
+      case 'ended':
+      case 'moved':
+        // The record is not what it was a moment ago: read it again.
+        return undefined;
+      case 'unknown':
+        throw new StickshiftError('SESSION_UNKNOWN', `the new owner could not adopt the session: ${answer.code}`);
+    }
+  }
+
+  #target(session: SessionReference, owner: Backend | undefined, lost: ReadonlySet<Backend>): Backend | undefined {
+    const candidates = session.pool.accepting(Date.now()).filter((backend) => !lost.has(backend));
+    const others = candidates.filter((backend) => backend !== owner);
+    return this.#balancer(session).pick(others.length > 0 ? others : candidates, { sessionKey: session.key });
+  }
+
+  #anyBackend(session: SessionReference, bound: Backend | undefined, lost: ReadonlySet<Backend>): Backend {
+    if (bound && serves(bound, lost)) return bound;
+    const candidates = session.pool.accepting(Date.now()).filter((backend) => !lost.has(backend));
+    const backend = this.#balancer(session).pick(candidates, { sessionKey: session.key });
+    if (!backend) throw new StickshiftError('NO_BACKEND', 'no backend of the pool accepts clients');
+    return backend;
+  }
+
+  #balancer(session: SessionReference): Balancer {
+    const balancer = this.#options.balancers.get(session.pool.name);
+    if (!balancer) throw new StickshiftError('INTERNAL', `pool ${session.pool.name} has no balancer`);
+    return balancer;
+  }
+
+  #remember(session: SessionReference, backend: Backend, epoch: number, outcome: Placement['outcome']): Placement {
+    this.#options.known.set(session.ref, { backend, epoch, at: Date.now() });
+    return { backend, epoch, outcome };
+  }
+}
+
+function isAlive(backend: Backend, lost: ReadonlySet<Backend>): boolean {
+  return backend.isUp(Date.now()) && !lost.has(backend);
+}
+
+/** Serves the sessions that it owns. */
+function serves(backend: Backend, lost: ReadonlySet<Backend>): boolean {
+  return backend.adminState === 'ready' && isAlive(backend, lost);
+}
+
+function handoffReason(
+  record: RecordSummary,
+  owner: Backend | undefined,
+  lost: ReadonlySet<Backend>,
+): HandoffReason {
+  if (record.state === 'released') return owner && owner.adminState !== 'ready' ? owner.adminState : 'unowned';
+  if (!owner || !isAlive(owner, lost)) return 'takeover';
+  return owner.adminState === 'ready' ? 'rebalance' : owner.adminState;
+}

@@ -1,0 +1,119 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { StickshiftError } from '../../protocol/errors.ts';
+import type { Affinity, AffinityCookies } from '../affinity/affinity-cookie.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { Balancer } from '../balancing/balancer.ts';
+import type { GatewayCounters } from '../counters.ts';
+import type { SessionIdReader } from '../session-id/session-id-reader.ts';
+import type { KnownBindings } from '../sessions/known-bindings.ts';
+import { SessionReference } from '../sessions/session-reference.ts';
+import type { PoolMatcher } from './pool-matcher.ts';
+
+/** What routing needs to know of a request; no lane's own types. */
+export interface RequestHead {
+  readonly method: string;
+  /** Origin form. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** A pool with what was compiled from its rules. */
+export interface PoolRouting {
+  readonly pool: Pool;
+  readonly sessionIds: SessionIdReader;
+  readonly affinity: AffinityCookies;
+  readonly balancer: Balancer;
+}
+
+/** Where a request goes. */
+export interface Route {
+  readonly routing: PoolRouting;
+  readonly session: SessionReference | undefined;
+  /** What the client's affinity cookie says, when it is a good one. */
+  readonly affinity: Affinity | undefined;
+  /** Backend that the client is bound to; not necessarily able to serve it. */
+  readonly bound: Backend | undefined;
+  readonly boundEpoch: number;
+  /** Set when the request may go at once. Otherwise a mover has to place its session. */
+  readonly backend: Backend | undefined;
+}
+
+/**
+ * Decides from the request head alone: no store, no agent, nothing to wait for. A binding is followed when its backend is up
+ * and has been there ever since the binding was last seen; anything else is for the mover.
+ */
+export class Router {
+  readonly #matcher: PoolMatcher;
+  readonly #routings: ReadonlyMap<Pool, PoolRouting>;
+  readonly #known: KnownBindings;
+  readonly #counters: GatewayCounters;
+
+  constructor(options: {
+    matcher: PoolMatcher;
+    routings: ReadonlyMap<Pool, PoolRouting>;
+    known: KnownBindings;
+    counters: GatewayCounters;
+  }) {
+    this.#matcher = options.matcher;
+    this.#routings = options.routings;
+    this.#known = options.known;
+    this.#counters = options.counters;
+  }
+
+  /** @throws StickshiftError `NO_POOL`, `NO_BACKEND` */
+  route(head: RequestHead): Route {
+    const pool = this.#matcher.match(head.headers.host, head.target);
+    const routing = pool && this.#routings.get(pool);
+    if (!pool || !routing) throw new StickshiftError('NO_POOL', 'no pool matches host and path');
+
+    const now = Date.now();
+    const sessionId = routing.sessionIds.fromRequest(head.target, head.headers);
+    const session = sessionId && new SessionReference(pool, sessionId.id);
+    const affinity = this.#affinity(routing, head.headers.cookie, now);
+
+    let bound = affinity && pool.backends.get(affinity.backend);
+    let boundEpoch = affinity?.epoch ?? 0;
+    // A binding that was seen for another session, or for none, says nothing about where this one is.
+    let seenAt = affinity && session && affinity.session === routing.affinity.sessionTag(session.id) ? affinity.seenAt : 0;
+    const known = session && this.#known.get(session.ref);
+    if (known && (seenAt === 0 || known.epoch >= boundEpoch)) {
+      bound = known.backend;
+      boundEpoch = known.epoch;
+      seenAt = known.at;
+    }
+
+    const route = { routing, session, affinity, bound, boundEpoch };
+    if (bound?.adminState === 'ready' && bound.isUp(now) && (!session || seenAt >= bound.upSince)) {
+      this.#counters.routed.bound += 1;
+      return { ...route, backend: bound };
+    }
+    if (session) {
+      this.#counters.routed.placed += 1;
+      return { ...route, backend: undefined };
+    }
+    this.#counters.routed.balanced += 1;
+    return { ...route, backend: this.balance(routing) };
+  }
+
+  /**
+   * A backend for a request without a session.
+   *
+   * @throws StickshiftError `NO_BACKEND`
+   */
+  balance(routing: PoolRouting, exclude?: ReadonlySet<Backend>): Backend {
+    const candidates = routing.pool.accepting(Date.now()).filter((backend) => !exclude?.has(backend));
+    const backend = routing.balancer.pick(candidates, {});
+    if (!backend) throw new StickshiftError('NO_BACKEND', `no backend of pool ${routing.pool.name} accepts clients`);
+    return backend;
+  }
+
+  #affinity(routing: PoolRouting, cookieHeader: string | undefined, now: number): Affinity | undefined {
+    if (cookieHeader === undefined) return undefined;
+    const found = routing.affinity.fromCookieHeader(cookieHeader, now);
+    if (!found) return undefined;
+    if (found.ok) return found.affinity;
+    this.#counters.affinityRefused[found.reason] = (this.#counters.affinityRefused[found.reason] ?? 0) + 1;
+    return undefined;
+  }
+}

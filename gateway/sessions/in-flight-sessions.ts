@@ -1,0 +1,59 @@
+import type { Backend } from '../backends/backend.ts';
+
+interface Flight {
+  backend: Backend;
+  sessionId: string;
+  count: number;
+  /** Resolved when count falls to 0. */
+  waiting: (() => void)[];
+}
+
+/**
+ * Which sessions have a request under way, and where: a session is released only when none of its requests could still
+ * change it. Event streams and WebSockets do not count, they would never let it go.
+ */
+export class InFlightSessions {
+  readonly #flights = new Map<string, Flight>();
+
+  /** Counts a request in; call what it returns, once, when the request has been answered. */
+  enter(ref: string, sessionId: string, backend: Backend): () => void {
+    let flight = this.#flights.get(ref);
+    if (!flight) {
+      flight = { backend, sessionId, count: 0, waiting: [] };
+      this.#flights.set(ref, flight);
+    }
+    // After a move, requests that are still on the old backend no longer hold anything up: it was released without them.
+    flight.backend = backend;
+    flight.count += 1;
+    const entered = flight;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      entered.count -= 1;
+      if (entered.count > 0) return;
+      this.#flights.delete(ref);
+      for (const resume of entered.waiting) resume();
+    };
+  }
+
+  /** Resolves when no request of the session is under way, or after `timeoutMs`. */
+  async idle(ref: string, timeoutMs: number): Promise<void> {
+    const flight = this.#flights.get(ref);
+    if (!flight) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      flight.waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** IDs of the sessions that have a request under way on the backend. */
+  *on(backend: Backend): Iterable<string> {
+    for (const flight of this.#flights.values()) {
+      if (flight.backend === backend) yield flight.sessionId;
+    }
+  }
+}
