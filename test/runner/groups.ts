@@ -19,8 +19,8 @@ export const TEST_GROUPS: readonly TestGroup[] = [
     option: 'unit',
     concurrency: 2,
     timeout: 60_000,
-    // Directly in test/: what holds for the repository as a whole.
-    owns: (file) => /^test\/[^/]+$/.test(file) || below('test/runner')(file),
+    // What holds for the repository as a whole, and the tests of what tests are made of.
+    owns: (file) => /^test\/([^/]+|(runner|structure|services|corpus)\/.*)$/.test(file),
   },
   { name: 'unit', option: 'unit', concurrency: 2, timeout: 60_000, owns: (file) => !below('test')(file) },
   { name: 'contract', option: 'contract', concurrency: 2, timeout: 120_000, owns: below('test/contract') },

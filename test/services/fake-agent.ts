@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import {
+  AGENT_API,
+  type AgentReadiness,
+  type CommitAnswer,
+  type CommitRequest,
+} from '../../protocol/agent-api.ts';
+
+export interface AgentCall {
+  readonly path: string;
+  readonly authorization: string | undefined;
+  readonly body: unknown;
+}
+
+/** What the agent answers to a call: a body for 200, or a status of its own. */
+export type AgentReply = (
+  call: AgentCall,
+) => { status?: number; body: unknown } | Promise<{ status?: number; body: unknown }>;
+
+/**
+ * A session agent that keeps no sessions: it says that it is ready, records every call, and answers by `replies`, by
+ * default as an agent whose app holds nothing.
+ */
+export class FakeAgent {
+  readonly url: string;
+  readonly calls: AgentCall[] = [];
+  readiness: AgentReadiness;
+  readonly replies: Record<string, AgentReply> = {
+    [AGENT_API.adopt]: () => ({ body: { outcome: 'absent' } }),
+    [AGENT_API.release]: () => ({ body: { outcome: 'not-held' } }),
+    [AGENT_API.releaseIdle]: () => ({ body: { released: 0, remaining: 0, unprotected: 0 } }),
+    [AGENT_API.commit]: ({ body }) => {
+      const { sessionIds } = body as CommitRequest;
+      return { body: { sessions: sessionIds.map(() => ({ outcome: 'not-held' })) } satisfies CommitAnswer };
+    },
+  };
+  readonly #server: Server;
+
+  private constructor(server: Server, backend: string, application: string) {
+    this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.readiness = { backend, application, incarnation: '1', ready: true };
+    server.on('request', async (request, response) => {
+      const { status = 200, body } = await this.#reply(request);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
+  }
+
+  static async start(options: { backend: string; application: string }): Promise<FakeAgent> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new FakeAgent(server, options.backend, options.application);
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  async #reply(request: IncomingMessage): Promise<{ status?: number; body: unknown }> {
+    const path = request.url ?? '';
+    if (path === AGENT_API.ready || path === AGENT_API.health) {
+      return { status: this.readiness.ready ? 200 : 503, body: this.readiness };
+    }
+    const call = { path, authorization: request.headers.authorization, body: await json(request) };
+    this.calls.push(call);
+    const reply = this.replies[path];
+    return reply
+      ? await reply(call)
+      : { status: 404, body: { error: { code: 'NOT_FOUND', message: path, retrySafe: true } } };
+  }
+}
