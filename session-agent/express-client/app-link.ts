@@ -1,7 +1,7 @@
 /**
  * The app link: how the `express` source and the session store inside the app talk. One JSON object per line (UTF-8,
  * `\n`), over a Unix socket or TCP; the app connects, the agent listens. `n` pairs an answer with its question; each
- * side counts its own. Described for implementers in `docs/app-link.md`.
+ * side counts its own, from 1. Described for implementers in `docs/app-link.md`.
  */
 export const APP_LINK_VERSION = 1;
 
@@ -9,7 +9,7 @@ export const APP_LINK_VERSION = 1;
 export const APP_LINK_MAX_LINE = 64 * 1024 * 1024;
 
 export type AppToAgent =
-  /** First line. `token` is the agent token, needed over TCP. */
+  /** First line. `version` is the newest that the app speaks; `token` is the agent token, needed over TCP. */
   | { readonly t: 'hello'; readonly version: number; readonly token?: string }
   /** After `welcome`: what the app holds, in as many lines as it likes; the last has `last: true`. */
   | { readonly t: 'have'; readonly ids: readonly string[]; readonly last: boolean }
@@ -22,6 +22,8 @@ export type AppToAgent =
       readonly idleAt: number;
     }
   | { readonly t: 'touch'; readonly id: string; readonly idleAt: number }
+  /** Sessions that the app dropped because their idle deadline had passed. */
+  | { readonly t: 'expired'; readonly ids: readonly string[] }
   /** Logout. Answered when the tombstone stands. */
   | { readonly t: 'destroy'; readonly n: number; readonly id: string }
   /** The app was asked for a session that it does not hold. Answered with `session`. */
@@ -29,6 +31,7 @@ export type AppToAgent =
   | LinkAnswer;
 
 export type AgentToApp =
+  /** The agent takes the app; `version` is the one that both speak from here on. */
   | { readonly t: 'welcome'; readonly version: number; readonly backend: string }
   /** Answered with `session`. */
   | { readonly t: 'capture'; readonly n: number; readonly id: string }
@@ -44,6 +47,7 @@ export type AgentToApp =
 
 export type LinkAnswer =
   | { readonly t: 'ok'; readonly n: number }
-  /** `data` null: there is no such session. */
+  /** `data` null: there is no such session; `idleAt` is then 0. */
   | { readonly t: 'session'; readonly n: number; readonly data: string | null; readonly idleAt: number }
+  /** `n` 0: it is about the connection, which ends. */
   | { readonly t: 'error'; readonly n: number; readonly code: string; readonly message: string };
