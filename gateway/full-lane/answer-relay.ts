@@ -37,20 +37,30 @@ export class AnswerRelay {
    * @param onEventStream - called when the answer is one that may never end
    * @throws StickshiftError when the answer must be withheld; nothing was sent then
    */
-  async relay(exchange: AnsweredExchange, request: ClientRequest, answer: IncomingMessage, onEventStream: () => void): Promise<void> {
+  async relay(
+    exchange: AnsweredExchange,
+    request: ClientRequest,
+    answer: IncomingMessage,
+    onEventStream: () => void,
+  ): Promise<void> {
     const { known, idleTimeoutMs } = this.#options;
     const { routing, session } = exchange.route;
     const eventStream = answer.headers['content-type']?.startsWith('text/event-stream') ?? false;
     request.setTimeout(eventStream ? 0 : idleTimeoutMs);
 
     const named = routing.sessionIds.fromResponse(answer.headers);
-    const next = named && 'id' in named && named.id !== session?.id ? new SessionReference(routing.pool, named.id) : undefined;
+    const next =
+      named && 'id' in named && named.id !== session?.id
+        ? new SessionReference(routing.pool, named.id)
+        : undefined;
     if (next) known.set(next.ref, { backend: exchange.backend, epoch: 0, at: Date.now() });
     const current = next ?? session;
 
     const touched = [session, next].filter((reference) => reference !== undefined);
     const held =
-      !eventStream && mustHold(routing.pool.config.hold, exchange.request.method ?? '', named !== undefined) && touched.length > 0;
+      !eventStream &&
+      mustHold(routing.pool.config.hold, exchange.request.method ?? '', named !== undefined) &&
+      touched.length > 0;
     if (held) return this.#hold(exchange, answer, touched, current);
     if (eventStream) onEventStream();
     this.#writeHead(exchange, answer, current);
@@ -81,22 +91,40 @@ export class AnswerRelay {
     exchange.response.write(spooled.head);
     answer.once('end', () => {
       commit().catch((error: unknown) =>
-        logger.error({ err: error, sessionKey: current?.key }, 'an answer too large to hold was sent, and its commit failed'),
+        logger.error(
+          { err: error, sessionKey: current?.key },
+          'an answer too large to hold was sent, and its commit failed',
+        ),
       );
     });
     this.#stream(exchange, answer);
   }
 
-  #writeHead(exchange: AnsweredExchange, answer: IncomingMessage, current: SessionReference | undefined, length?: number): void {
+  #writeHead(
+    exchange: AnsweredExchange,
+    answer: IncomingMessage,
+    current: SessionReference | undefined,
+    length?: number,
+  ): void {
     const { response } = exchange;
     const headers = backendResponseHeaders(answer.rawHeaders);
-    const cookie = bindingCookie(exchange.route, exchange.backend, exchange.epoch, current?.id, exchange.encrypted);
+    const cookie = bindingCookie(
+      exchange.route,
+      exchange.backend,
+      exchange.epoch,
+      current?.id,
+      exchange.encrypted,
+    );
     if (cookie !== undefined) {
       headers.push('Set-Cookie', cookie);
       privateCacheControl(headers);
     }
     const status = answer.statusCode ?? 502;
-    if (length !== undefined && answer.headers['content-length'] === undefined && mayHaveBody(exchange.request.method, status)) {
+    if (
+      length !== undefined &&
+      answer.headers['content-length'] === undefined &&
+      mayHaveBody(exchange.request.method, status)
+    ) {
       headers.push('Content-Length', String(length));
     }
     this.#options.counters.countResponse(status);

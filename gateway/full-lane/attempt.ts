@@ -56,7 +56,10 @@ class Attempt {
       this.#onConnected();
       return;
     }
-    this.#connectTimer = setTimeout(() => this.abandon('CONNECT_TIMEOUT', 'no connection in time'), timeouts.connect);
+    this.#connectTimer = setTimeout(
+      () => this.abandon('CONNECT_TIMEOUT', 'no connection in time'),
+      timeouts.connect,
+    );
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => this.#onConnected());
   }
 
@@ -83,7 +86,10 @@ class Attempt {
     // Ends the gate's hold on the client's body, so that the next attempt can have it.
     if (!this.body.consumed) this.body.destroy();
     if (!this.connected) {
-      this.settle({ kind: 'not-connected', error: this.failure ?? asStickshiftError(error, 'CONNECT_FAILED') });
+      this.settle({
+        kind: 'not-connected',
+        error: this.failure ?? asStickshiftError(error, 'CONNECT_FAILED'),
+      });
     } else if (this.failure) {
       this.settle({ kind: 'failed', error: this.failure });
     } else if (this.request?.reusedSocket && IDEMPOTENT.has(this.method) && !this.body.consumed) {
@@ -121,7 +127,12 @@ export class AttemptSender {
   }
 
   /** `request.headers` must be what the backend shall see. */
-  send(request: IncomingMessage, response: ServerResponse, backend: Backend, body: GatedBody): Promise<AttemptOutcome> {
+  send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    backend: Backend,
+    body: GatedBody,
+  ): Promise<AttemptOutcome> {
     return new Promise((resolve) => {
       const attempt = new Attempt(backend, request.method ?? '', body, resolve);
       this.#current.set(request, attempt);

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Context, context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
@@ -14,7 +24,7 @@ import type { Destinations } from '../routing/destinations.ts';
 import type { Router } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { AnswerRelay } from './answer-relay.ts';
-import type { AttemptOutcome, AttemptSender, GatedBody } from './attempt.ts';
+import type { AttemptOutcome, AttemptSender } from './attempt.ts';
 import { BodyGate } from './body-gate.ts';
 import type { Exchange } from './exchange.ts';
 import { MeasuredBody, measureBody, needsMeasuredBody } from './measured-body.ts';
@@ -46,6 +56,12 @@ interface FullLaneOptions {
 export class FullLane {
   readonly #options: FullLaneOptions;
   readonly #tracer: Tracer = trace.getTracer('stickshift');
+  readonly #active = new Map<
+    ServerResponse,
+    { readonly request: IncomingMessage; readonly backend: Backend }
+  >();
+  readonly #eventStreams = new Set<ServerResponse>();
+  #stopping = false;
 
   constructor(options: FullLaneOptions) {
     this.#options = options;
@@ -55,6 +71,7 @@ export class FullLane {
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     const { logger, accessLog } = this.#options;
     const started = performance.now();
+    if (this.#stopping) response.shouldKeepAlive = false;
     const parent = propagation.extract(ROOT_CONTEXT, request.headers);
     const span = this.#tracer.startSpan(request.method ?? 'HTTP', { kind: SpanKind.SERVER }, parent);
     const traceContext = trace.setSpan(parent, span);
@@ -64,7 +81,10 @@ export class FullLane {
       span.end();
       if (!accessLog) return;
       const tookMs = Math.round(performance.now() - started);
-      logger.info({ method: request.method, status: response.statusCode, tookMs, complete: response.writableFinished }, 'request');
+      logger.info(
+        { method: request.method, status: response.statusCode, tookMs, complete: response.writableFinished },
+        'request',
+      );
     });
     this.#serve(request, response, span, traceContext).catch((error: unknown) => {
       const failure = asStickshiftError(error);
@@ -72,6 +92,26 @@ export class FullLane {
       this.#fail(request, response, failure, span);
     });
   };
+
+  /** Ends what is under way on a backend whose drain is over. Requests that had no answer yet get a 502. */
+  closeTo(backend: Backend): void {
+    for (const [response, exchange] of this.#active) {
+      if (exchange.backend !== backend) continue;
+      this.#fail(
+        exchange.request,
+        response,
+        new StickshiftError('BACKEND_RESET', 'the drain deadline has passed'),
+        undefined,
+      );
+    }
+  }
+
+  /** No request after those under way on each connection; answers that would never end by themselves end now. */
+  stop(): void {
+    this.#stopping = true;
+    for (const response of this.#active.keys()) response.shouldKeepAlive = false;
+    for (const response of this.#eventStreams) response.destroy();
+  }
 
   async #serve(
     request: IncomingMessage,
@@ -112,7 +152,9 @@ export class FullLane {
     const { request, response, route } = exchange;
     const refused = new Set<Backend>();
     for (let attempt = 0; ; attempt++) {
-      const { backend, epoch } = await context.with(exchange.context, () => destinations.choose(route, refused));
+      const { backend, epoch } = await context.with(exchange.context, () =>
+        destinations.choose(route, refused),
+      );
       if (response.destroyed) return;
       const stay = this.#enter(exchange, backend);
       const span = this.#startAttempt(exchange, backend, attempt);
@@ -122,7 +164,7 @@ export class FullLane {
       switch (outcome.kind) {
         case 'answered':
           health.succeeded(backend);
-          return relay.relay({ ...exchange, backend, epoch }, outcome.request, outcome.answer, stay.leaveSession);
+          return relay.relay({ ...exchange, backend, epoch }, outcome.request, outcome.answer, stay.endless);
         case 'client-gone':
           return;
         case 'not-connected':
@@ -148,26 +190,39 @@ export class FullLane {
   }
 
   /** Counts the request in on its backend, and its session as busy there, until the answer has ended. */
-  #enter(exchange: Exchange, backend: Backend): { leave(): void; leaveSession(): void } {
-    const { session } = exchange.route;
-    const leaveSession = session ? this.#options.inFlight.enter(session.ref, session.id, backend) : () => undefined;
+  #enter(exchange: Exchange, backend: Backend): { leave(): void; endless(): void } {
+    const { request, response, route } = exchange;
+    const { session } = route;
+    const leaveSession = session
+      ? this.#options.inFlight.enter(session.ref, session.id, backend)
+      : () => undefined;
     backend.inFlight += 1;
     let counted = true;
     const leave = () => {
       if (!counted) return;
       counted = false;
       backend.inFlight -= 1;
+      this.#active.delete(response);
+      this.#eventStreams.delete(response);
       leaveSession();
     };
-    exchange.response.once('close', leave);
-    return { leave, leaveSession };
+    this.#active.set(response, { request, backend });
+    response.once('close', leave);
+    const endless = () => {
+      this.#eventStreams.add(response);
+      leaveSession();
+    };
+    return { leave, endless };
   }
 
   #startAttempt(exchange: Exchange, backend: Backend, attempt: number): Span | undefined {
     if (!exchange.span.isRecording()) return undefined;
     const span = this.#tracer.startSpan(
       exchange.request.method ?? 'HTTP',
-      { kind: SpanKind.CLIENT, attributes: { [ATTRIBUTE.backend]: backend.id, 'http.request.resend_count': attempt } },
+      {
+        kind: SpanKind.CLIENT,
+        attributes: { [ATTRIBUTE.backend]: backend.id, 'http.request.resend_count': attempt },
+      },
       exchange.context,
     );
     if (exchange.route.session) exchange.span.setAttribute(ATTRIBUTE.sessionKey, exchange.route.session.key);
@@ -181,7 +236,12 @@ export class FullLane {
     const late = () => {
       // Paused by us: the backend is slow to take it, not the client to send it.
       if (request.isPaused()) return;
-      this.#fail(request, response, new StickshiftError('REQUEST_TIMEOUT', 'the request body paused for too long'), undefined);
+      this.#fail(
+        request,
+        response,
+        new StickshiftError('REQUEST_TIMEOUT', 'the request body paused for too long'),
+        undefined,
+      );
     };
     request.setTimeout(this.#options.bodyTimeoutMs, late);
     request.once('end', () => {
@@ -190,7 +250,12 @@ export class FullLane {
     });
   }
 
-  #fail(request: IncomingMessage, response: ServerResponse, failure: StickshiftError, span: Span | undefined): void {
+  #fail(
+    request: IncomingMessage,
+    response: ServerResponse,
+    failure: StickshiftError,
+    span: Span | undefined,
+  ): void {
     const { counters, logger } = this.#options;
     counters.countError(failure.code);
     const requestId = span?.isRecording() ? span.spanContext().traceId : randomBytes(8).toString('hex');
@@ -210,7 +275,8 @@ export class FullLane {
 
 function endAttempt(span: Span | undefined, outcome: AttemptOutcome): void {
   if (!span) return;
-  if (outcome.kind === 'answered') span.setAttribute('http.response.status_code', outcome.answer.statusCode ?? 0);
+  if (outcome.kind === 'answered')
+    span.setAttribute('http.response.status_code', outcome.answer.statusCode ?? 0);
   else span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
   span.end();
 }

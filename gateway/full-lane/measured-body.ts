@@ -9,7 +9,8 @@ import type { GatedBody } from './attempt.ts';
  */
 export function needsMeasuredBody(request: IncomingMessage): boolean {
   return (
-    (request.method === 'DELETE' || request.method === 'OPTIONS') && request.headers['transfer-encoding'] !== undefined
+    (request.method === 'DELETE' || request.method === 'OPTIONS') &&
+    request.headers['transfer-encoding'] !== undefined
   );
 }
 
@@ -27,13 +28,17 @@ export function measureBody(request: IncomingMessage, limit: number): Promise<Bu
       length += chunk.length;
       if (length > limit) {
         request.pause();
-        reject(new StickshiftError('LENGTH_REQUIRED', `a chunked ${request.method} body exceeds ${limit} bytes`));
+        reject(
+          new StickshiftError('LENGTH_REQUIRED', `a chunked ${request.method} body exceeds ${limit} bytes`),
+        );
       } else {
         chunks.push(chunk);
       }
     });
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    request.once('close', () => reject(new StickshiftError('CLIENT_ABORTED', 'the client went away within its request')));
+    request.once('close', () =>
+      reject(new StickshiftError('CLIENT_ABORTED', 'the client went away within its request')),
+    );
   });
 }
 

@@ -63,15 +63,21 @@ export class Committer {
       try {
         const answer = await agentClient.commit(backend, { sessionIds, timeoutMs });
         if (answer.sessions.length !== sessions.length) {
-          throw new StickshiftError('AGENT_INVALID', `asked for ${sessions.length} commits, got ${answer.sessions.length}`);
+          throw new StickshiftError(
+            'AGENT_INVALID',
+            `asked for ${sessions.length} commits, got ${answer.sessions.length}`,
+          );
         }
         return answer.sessions;
       } catch (error) {
         const failure = asStickshiftError(error);
         if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(backend);
-        const again = failure.code === 'AGENT_UNREACHABLE' && performance.now() + AGENT_RETRY_PAUSE_MS < deadline;
+        const again =
+          failure.code === 'AGENT_UNREACHABLE' && performance.now() + AGENT_RETRY_PAUSE_MS < deadline;
         if (!again) {
-          throw new StickshiftError('COMMIT_UNKNOWN', `no commit from the agent: ${failure.message}`, { cause: failure });
+          throw new StickshiftError('COMMIT_UNKNOWN', `no commit from the agent: ${failure.message}`, {
+            cause: failure,
+          });
         }
         await new Promise((resolve) => setTimeout(resolve, AGENT_RETRY_PAUSE_MS));
       }
@@ -95,10 +101,16 @@ export class Committer {
         return 0;
       case 'fenced':
         known.delete(session.ref);
-        logger.warn({ sessionKey: session.key, backend: backend.id }, 'answer withheld: the session has moved');
+        logger.warn(
+          { sessionKey: session.key, backend: backend.id },
+          'answer withheld: the session has moved',
+        );
         throw new StickshiftError('COMMIT_FENCED', 'the session has a newer owner');
       case 'unknown':
-        logger.warn({ sessionKey: session.key, backend: backend.id, code: commit.code }, 'answer withheld: not committed');
+        logger.warn(
+          { sessionKey: session.key, backend: backend.id, code: commit.code },
+          'answer withheld: not committed',
+        );
         throw new StickshiftError('COMMIT_UNKNOWN', `the commit did not come about: ${commit.code}`);
     }
   }

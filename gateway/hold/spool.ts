@@ -24,7 +24,8 @@ export function spool(body: Readable & { readonly complete: boolean }, limit: nu
       body.pause();
       settle({ outcome: 'overflow', head: Buffer.concat(chunks) });
     };
-    const onEnd = () => settle(body.complete ? { outcome: 'whole', body: Buffer.concat(chunks) } : { outcome: 'broken' });
+    const onEnd = () =>
+      settle(body.complete ? { outcome: 'whole', body: Buffer.concat(chunks) } : { outcome: 'broken' });
     const onClose = () => settle({ outcome: 'broken' });
     body.on('data', onData);
     body.on('end', onEnd);

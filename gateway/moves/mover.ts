@@ -6,9 +6,11 @@ import { ATTRIBUTE, SPAN } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
+import type { Pool } from '../backends/pool.ts';
 import type { Balancer } from '../balancing/balancer.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { PoolRouting } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
@@ -38,7 +40,7 @@ interface MoverOptions {
   readonly store: SnapshotStore;
   readonly agentClient: AgentClient;
   readonly health: HealthMonitor;
-  readonly balancers: ReadonlyMap<string, Balancer>;
+  readonly routings: ReadonlyMap<Pool, PoolRouting>;
   readonly known: KnownBindings;
   readonly inFlight: InFlightSessions;
   readonly counters: GatewayCounters;
@@ -83,7 +85,8 @@ export class Mover {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
-        () => reject(new StickshiftError('SESSION_MOVING', 'the move took longer than gateway.timeouts.move')),
+        () =>
+          reject(new StickshiftError('SESSION_MOVING', 'the move took longer than gateway.timeouts.move')),
         this.#options.moveTimeoutMs,
       );
     });
@@ -116,7 +119,10 @@ export class Mover {
       if (placement) return placement;
     }
     counters.moves.contended += 1;
-    throw new StickshiftError('SESSION_MOVING', `the session changed hands ${MAX_ROUNDS} times during one move`);
+    throw new StickshiftError(
+      'SESSION_MOVING',
+      `the session changed hands ${MAX_ROUNDS} times during one move`,
+    );
   }
 
   /**
@@ -185,14 +191,22 @@ export class Mover {
   }
 
   /** Planned: the old owner captures, commits and gives up. A lost owner is passed over; its epoch will fence it. */
-  async #release(session: SessionReference, owner: Backend | undefined, lost: ReadonlySet<Backend>, log: Logger): Promise<void> {
+  async #release(
+    session: SessionReference,
+    owner: Backend | undefined,
+    lost: ReadonlySet<Backend>,
+    log: Logger,
+  ): Promise<void> {
     const { agentClient, inFlight, moveTimeoutMs, health } = this.#options;
     if (!owner?.agentUp) return;
     if (isAlive(owner, lost)) await inFlight.idle(session.ref, moveTimeoutMs / 2);
     try {
       const answer = await agentClient.release(owner, { sessionId: session.id });
       if (answer.outcome === 'unknown') {
-        throw new StickshiftError('SESSION_UNKNOWN', `the old owner could not release the session: ${answer.code}`);
+        throw new StickshiftError(
+          'SESSION_UNKNOWN',
+          `the old owner could not release the session: ${answer.code}`,
+        );
       }
     } catch (error) {
       const failure = asStickshiftError(error);
@@ -218,14 +232,13 @@ export class Mover {
       answer = await agentClient.adopt(target, { sessionId: session.id, ifEpoch: record.epoch, reason });
     } catch (error) {
       const failure = asStickshiftError(error);
-      if (failure.code === 'AGENT_UNREACHABLE') {
-        health.agentFailed(target);
-        lost.add(target);
-      } else if (unanswered.has(target)) {
-        lost.add(target);
-        unanswered.delete(target);
-      } else {
+      if (failure.source !== 'agent') throw failure;
+      if (failure.code === 'AGENT_NO_ANSWER' && !unanswered.has(target)) {
         unanswered.add(target);
+      } else {
+        unanswered.delete(target);
+        lost.add(target);
+        health.agentFailed(target);
       }
       log.warn({ err: failure }, 'target does not answer');
       return undefined;
@@ -241,7 +254,10 @@ export class Mover {
           [ATTRIBUTE.snapshotSize]: answer.size,
         });
         const tookMs = Math.round(performance.now() - started);
-        log.info({ epoch: answer.epoch, seq: answer.seq, snapshotAgeMs: answer.ageMs, tookMs }, 'session moved');
+        log.info(
+          { epoch: answer.epoch, seq: answer.seq, snapshotAgeMs: answer.ageMs, tookMs },
+          'session moved',
+        );
         return this.#remember(session, target, answer.epoch, 'moved');
       }
       case 'absent':
@@ -250,11 +266,18 @@ export class Mover {
         // The record is not what it was a moment ago: read it again.
         return undefined;
       case 'unknown':
-        throw new StickshiftError('SESSION_UNKNOWN', `the new owner could not adopt the session: ${answer.code}`);
+        throw new StickshiftError(
+          'SESSION_UNKNOWN',
+          `the new owner could not adopt the session: ${answer.code}`,
+        );
     }
   }
 
-  #target(session: SessionReference, owner: Backend | undefined, lost: ReadonlySet<Backend>): Backend | undefined {
+  #target(
+    session: SessionReference,
+    owner: Backend | undefined,
+    lost: ReadonlySet<Backend>,
+  ): Backend | undefined {
     const candidates = session.pool.accepting(Date.now()).filter((backend) => !lost.has(backend));
     const others = candidates.filter((backend) => backend !== owner);
     return this.#balancer(session).pick(others.length > 0 ? others : candidates, { sessionKey: session.key });
@@ -269,12 +292,17 @@ export class Mover {
   }
 
   #balancer(session: SessionReference): Balancer {
-    const balancer = this.#options.balancers.get(session.pool.name);
+    const balancer = this.#options.routings.get(session.pool)?.balancer;
     if (!balancer) throw new StickshiftError('INTERNAL', `pool ${session.pool.name} has no balancer`);
     return balancer;
   }
 
-  #remember(session: SessionReference, backend: Backend, epoch: number, outcome: Placement['outcome']): Placement {
+  #remember(
+    session: SessionReference,
+    backend: Backend,
+    epoch: number,
+    outcome: Placement['outcome'],
+  ): Placement {
     this.#options.known.set(session.ref, { backend, epoch, at: Date.now() });
     return { backend, epoch, outcome };
   }
@@ -294,7 +322,8 @@ function handoffReason(
   owner: Backend | undefined,
   lost: ReadonlySet<Backend>,
 ): HandoffReason {
-  if (record.state === 'released') return owner && owner.adminState !== 'ready' ? owner.adminState : 'unowned';
+  if (record.state === 'released')
+    return owner && owner.adminState !== 'ready' ? owner.adminState : 'unowned';
   if (!owner || !isAlive(owner, lost)) return 'takeover';
   return owner.adminState === 'ready' ? 'rebalance' : owner.adminState;
 }

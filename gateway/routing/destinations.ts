@@ -23,8 +23,13 @@ export class Destinations {
    * @throws StickshiftError `NO_BACKEND` and what {@link Mover.place} throws
    */
   async choose(route: Route, refused: ReadonlySet<Backend>): Promise<Destination> {
-    if (route.backend && !refused.has(route.backend)) return { backend: route.backend, epoch: route.boundEpoch };
+    if (route.backend && !refused.has(route.backend))
+      return { backend: route.backend, epoch: route.boundEpoch };
     if (!route.session) return { backend: this.#router.balance(route.routing, refused), epoch: 0 };
-    return this.#mover.place(route.session, { bound: route.bound, boundEpoch: route.boundEpoch, exclude: refused });
+    return this.#mover.place(route.session, {
+      bound: route.bound,
+      boundEpoch: route.boundEpoch,
+      exclude: refused,
+    });
   }
 }

@@ -15,7 +15,10 @@ export class PoolMatcher {
         const names = hosts.length > 0 ? hosts.map((host) => host.toLowerCase()) : [undefined];
         return names.flatMap((host) => prefixes.map((prefix) => ({ host, prefix, pool })));
       })
-      .sort((a, b) => Number(b.host !== undefined) - Number(a.host !== undefined) || b.prefix.length - a.prefix.length);
+      .sort(
+        (a, b) =>
+          Number(b.host !== undefined) - Number(a.host !== undefined) || b.prefix.length - a.prefix.length,
+      );
   }
 
   /**

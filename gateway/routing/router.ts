@@ -75,7 +75,10 @@ export class Router {
     let bound = affinity && pool.backends.get(affinity.backend);
     let boundEpoch = affinity?.epoch ?? 0;
     // A binding that was seen for another session, or for none, says nothing about where this one is.
-    let seenAt = affinity && session && affinity.session === routing.affinity.sessionTag(session.id) ? affinity.seenAt : 0;
+    let seenAt =
+      affinity && session && affinity.session === routing.affinity.sessionTag(session.id)
+        ? affinity.seenAt
+        : 0;
     const known = session && this.#known.get(session.ref);
     if (known && (seenAt === 0 || known.epoch >= boundEpoch)) {
       bound = known.backend;
@@ -104,7 +107,8 @@ export class Router {
   balance(routing: PoolRouting, exclude?: ReadonlySet<Backend>): Backend {
     const candidates = routing.pool.accepting(Date.now()).filter((backend) => !exclude?.has(backend));
     const backend = routing.balancer.pick(candidates, {});
-    if (!backend) throw new StickshiftError('NO_BACKEND', `no backend of pool ${routing.pool.name} accepts clients`);
+    if (!backend)
+      throw new StickshiftError('NO_BACKEND', `no backend of pool ${routing.pool.name} accepts clients`);
     return backend;
   }
 

@@ -23,7 +23,7 @@ export class Tunnel {
     this.#upstream.on('data', (chunk: Buffer) => this.#observe(chunk));
     // One side's end is the other's: without this a vanished peer leaves the second socket open for good.
     this.#client.once('close', () => this.#upstream.destroy());
-    this.#upstream.once('close', () => this.#client.destroySoon?.() ?? this.#client.end());
+    this.#upstream.once('close', () => this.#client.end());
   }
 
   onEnd(listener: () => void): void {

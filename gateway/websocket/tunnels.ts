@@ -79,7 +79,8 @@ export class WebSocketTunnels {
       this.#starting.set(request, (proxyRequest) => {
         proxyRequest.once('upgrade', (answer, socket) => {
           clearTimeout(timer);
-          if (cookie !== undefined) answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), cookie];
+          if (cookie !== undefined)
+            answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), cookie];
           resolve(this.#track(new Tunnel({ backend, client, upstream: socket })));
         });
         proxyRequest.once('response', () => {

@@ -1,0 +1,56 @@
+import { type Meter, metrics } from '@opentelemetry/api';
+import { METRIC } from '../protocol/telemetry-names.ts';
+import type { Pool } from './backends/pool.ts';
+import type { GatewayCounters } from './counters.ts';
+
+/** Publishes the gateway's plain counters as OpenTelemetry instruments, read only when somebody collects. */
+export function publishMetrics(counters: GatewayCounters, pools: readonly Pool[]): void {
+  const meter = metrics.getMeter('stickshift');
+  observe(meter, METRIC.requests, 'Requests by how they found their backend', 'route', () => counters.routed);
+  observe(meter, METRIC.lookups, 'Record lookups by what they found', 'outcome', () => counters.lookups);
+  observe(meter, METRIC.moves, 'Sessions moved, by reason', 'reason', () => counters.moves);
+  observe(meter, METRIC.held, 'Held answers by what became of them', 'outcome', () => counters.held);
+  observe(meter, METRIC.retries, 'Requests sent again, by cause', 'cause', () => counters.retries);
+  observe(meter, METRIC.responses, 'Answers by status class', 'class', () => counters.responses);
+  observe(meter, METRIC.errors, 'Errors by code', 'code', () => counters.errors);
+  observe(
+    meter,
+    METRIC.affinityRefused,
+    'Affinity cookies that were no cookies',
+    'reason',
+    () => counters.affinityRefused,
+  );
+  observe(meter, METRIC.holdTime, 'Time that answers were held, summed, milliseconds', undefined, () => ({
+    '': Math.round(counters.holdTimeMs),
+  }));
+  observe(meter, METRIC.clientAborts, 'Requests that the client gave up', undefined, () => ({
+    '': counters.clientAborts,
+  }));
+  observe(meter, METRIC.unprotectedAnswers, 'Answers of sessions that cannot be saved', undefined, () => ({
+    '': counters.unprotected,
+  }));
+  meter
+    .createObservableGauge(METRIC.inFlight, {
+      description: 'Requests, event streams and WebSockets under way',
+    })
+    .addCallback((result) => {
+      for (const pool of pools) {
+        for (const backend of pool.backends.values()) {
+          result.observe(backend.inFlight, { pool: pool.name, backend: backend.id });
+        }
+      }
+    });
+}
+
+function observe(
+  meter: Meter,
+  name: string,
+  description: string,
+  label: string | undefined,
+  read: () => Readonly<Record<string, number>>,
+): void {
+  meter.createObservableCounter(name, { description }).addCallback((result) => {
+    for (const [value, count] of Object.entries(read()))
+      result.observe(count, label ? { [label]: value } : {});
+  });
+}
