@@ -141,7 +141,7 @@ export const FRAMING: readonly HostileRequest[] = [
     raw: `${post()}hello=world\r\n\r\n`,
     // The body is the next request, and a bad one: the app server sees the first only.
     forwarded: [{ method: 'POST', target: '/here', body: '' }],
-    why: 'the 400 comes second; see the test that reads it',
+    thenRefused: [400],
   },
   {
     name: 'a Content-Length spelt with an underscore',

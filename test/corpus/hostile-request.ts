@@ -21,6 +21,8 @@ export interface HostileRequest {
   readonly refused?: readonly number[];
   /** The requests that the app server must see, in order, each answered 200. */
   readonly forwarded?: readonly Forwarded[];
+  /** After the forwarded requests, the rest on this connection may be refused, with one of these. */
+  readonly thenRefused?: readonly number[];
   /** What goes wrong in the world when a gateway gets this wrong, or which rule applies. */
   readonly why?: string;
 }

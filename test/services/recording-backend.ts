@@ -103,7 +103,7 @@ export class RecordingBackend {
     const connection = new RecordedConnection(socket);
     this.#connections.push(connection);
     let answered = 0;
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       connection.append(chunk);
       const { messages } = connection.read();
       for (const request of messages.slice(answered)) {

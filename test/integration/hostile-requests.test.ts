@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { type Forwarded, type HostileRequest, head, SMUGGLED } from '../corpus/hostile-request.ts';
+import { HOSTILE_REQUESTS } from '../corpus/requests.ts';
+import { GatewayUnderTest } from '../services/gateway-under-test.ts';
+import { RawClient } from '../services/raw-client.ts';
+import { type StrictRequest, type StrictResponse, valuesOf } from '../services/strict-http.ts';
+
+const SENTINEL = '/sentinel';
+const sentinelRequest = head(`GET ${SENTINEL} HTTP/1.1`, 'Host: app.test', 'Connection: close');
+
+let underTest: GatewayUnderTest;
+before(async () => {
+  underTest = await GatewayUnderTest.start();
+});
+after(() => underTest.stop());
+afterEach(() => underTest.backend.forget());
+
+describe('the gateway is not deceived by', () => {
+  for (const hostile of HOSTILE_REQUESTS) {
+    test(hostile.name, { timeout: 15_000 }, async () => {
+      const answers = await exchange(hostile);
+      const seen = underTest.backend.requests.filter(({ target }) => target !== SENTINEL);
+      assertSoundConnections();
+      assertJudgement(hostile, answers, seen);
+      await assertStillServing();
+    });
+  }
+});
+
+/** Sends the request, and a harmless one behind it where the connection allows; returns the answers to the first. */
+async function exchange(hostile: HostileRequest): Promise<StrictResponse[]> {
+  const client = await RawClient.connect(underTest.port);
+  const methods = (hostile.forwarded ?? []).map(({ method }) => method ?? 'GET');
+  client.send(hostile.raw);
+  await client.answered(hostile.forwarded?.length ?? 1, methods);
+  const before = client.responses(methods).messages.length;
+  if (!client.closed) {
+    // A server that read more or less than one message answers this one wrongly, or not at all.
+    client.send(sentinelRequest);
+    await client.until(() => client.closed);
+  }
+  const { messages, rest, violation } = client.responses(methods);
+  assert.deepEqual(
+    { rest, violation },
+    { rest: '', violation: undefined },
+    'the client was sent something malformed',
+  );
+  return messages.slice(0, before);
+}
+
+/** A strict reader understands every byte that the app server was sent, and nothing in it was smuggled. */
+function assertSoundConnections(): void {
+  for (const connection of underTest.backend.connections) {
+    const { messages, rest, violation } = connection.read();
+    assert.equal(
+      violation,
+      undefined,
+      `the app server was sent ${JSON.stringify(connection.bytes.toString('latin1'))}`,
+    );
+    assert.ok(
+      rest === '' || connection.closed,
+      'an unfinished request was left on a connection that is still open',
+    );
+    assert.deepEqual(
+      messages.filter(({ target }) => target === SMUGGLED),
+      [],
+      'a smuggled request arrived',
+    );
+  }
+}
+
+function assertJudgement(
+  hostile: HostileRequest,
+  answers: readonly StrictResponse[],
+  seen: readonly StrictRequest[],
+): void {
+  const statuses = answers.map(({ status }) => status);
+  const refused =
+    statuses.length === 1 && (hostile.refused ?? []).includes(statuses[0] ?? 0) && seen.length === 0;
+  if (refused) return;
+  const { forwarded, thenRefused = [] } = hostile;
+  if (forwarded && statuses.length > forwarded.length && thenRefused.includes(statuses.at(-1) ?? 0))
+    statuses.pop();
+  if (!forwarded) {
+    assert.fail(
+      `expected ${hostile.refused?.join(' or ')}, got ${statuses.join(', ') || 'no answer'}; ${describeSeen(seen)}`,
+    );
+  }
+  assert.deepEqual(
+    [statuses, seen.length],
+    [forwarded.map(() => 200), forwarded.length],
+    `${hostile.refused ? `neither refused with ${hostile.refused.join(' or ')} nor ` : 'not '}forwarded as it should be`,
+  );
+  for (const [index, expected] of forwarded.entries()) assertForwarded(seen[index], expected);
+}
+
+function assertForwarded(request: StrictRequest | undefined, expected: Forwarded): void {
+  assert.ok(request);
+  if (expected.method !== undefined) assert.equal(request.method, expected.method);
+  if (expected.target !== undefined) assert.equal(request.target, expected.target);
+  if (expected.body !== undefined) assert.equal(request.body, expected.body);
+  for (const [name, value] of Object.entries(expected.headers ?? {})) {
+    const values = valuesOf(request.headers, name);
+    const arrived = values.length === 0 ? null : values.join(', ');
+    if (value instanceof RegExp) assert.match(String(arrived), value, `header ${name}`);
+    else assert.equal(arrived, value, `header ${name}`);
+  }
+}
+
+/** Another client is served as if nothing had been, by whatever backend connections the hostile one left behind. */
+async function assertStillServing(): Promise<void> {
+  const client = await RawClient.connect(underTest.port);
+  client.send(sentinelRequest);
+  await client.until(() => client.closed);
+  assert.deepEqual(
+    client.responses().messages.map(({ status, body }) => [status, body]),
+    [[200, 'ok']],
+    'the next client did not get its own answer',
+  );
+  assertSoundConnections();
+}
+
+function describeSeen(seen: readonly StrictRequest[]): string {
+  return `the app server saw ${seen.map(({ method, target, body }) => `${method} ${target} (body of ${body.length})`).join(', ') || 'nothing'}`;
+}
