@@ -101,7 +101,7 @@ export class Mover {
     const { counters } = this.#options;
     const lost = new Set(hint.exclude);
     // Targets whose adopt ended without an answer: it may have happened, so the same target is asked again.
-    const unanswered = new Set<Backend>();
+    const unanswered = new Map<Backend, HandoffReason>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const record = await this.#lookup(session, hint);
       if (record === 'held') return this.#remember(session, hint.bound as Backend, hint.boundEpoch, 'stays');
@@ -152,11 +152,11 @@ export class Mover {
     record: RecordSummary,
     owner: Backend | undefined,
     lost: Set<Backend>,
-    unanswered: Set<Backend>,
+    unanswered: Map<Backend, HandoffReason>,
   ): Promise<Placement | undefined> {
     const { counters, logger } = this.#options;
-    const again = owner && unanswered.has(owner) ? owner : undefined;
-    const target = again ?? this.#target(session, owner, lost);
+    const again = owner && unanswered.get(owner);
+    const target = again ? owner : this.#target(session, owner, lost);
     if (!target) {
       // A drained backend with nobody to hand over to still has the session: better there than nowhere.
       if (owner && record.state === 'active' && owner.adminState === 'drain' && isAlive(owner, lost)) {
@@ -164,7 +164,7 @@ export class Mover {
       }
       return Promise.reject(new StickshiftError('NO_BACKEND', 'no backend of the pool can take the session'));
     }
-    const reason = handoffReason(record, owner, lost);
+    const reason = again ?? handoffReason(record, owner, lost);
     const span = trace.getTracer('stickshift').startSpan(SPAN.handoff);
     span.setAttributes({
       [ATTRIBUTE.sessionKey]: session.key,
@@ -222,7 +222,7 @@ export class Mover {
     record: RecordSummary,
     target: Backend,
     reason: HandoffReason,
-    handoff: { lost: Set<Backend>; unanswered: Set<Backend>; span: Span; log: Logger },
+    handoff: { lost: Set<Backend>; unanswered: Map<Backend, HandoffReason>; span: Span; log: Logger },
   ): Promise<Placement | undefined> {
     const { agentClient, counters, health } = this.#options;
     const { lost, unanswered, span, log } = handoff;
@@ -234,7 +234,7 @@ export class Mover {
       const failure = asStickshiftError(error);
       if (failure.source !== 'agent') throw failure;
       if (failure.code === 'AGENT_NO_ANSWER' && !unanswered.has(target)) {
-        unanswered.add(target);
+        unanswered.set(target, reason);
       } else {
         unanswered.delete(target);
         lost.add(target);

@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { configSchema } from '../../config/schema.ts';
+import type { AdoptAnswer, ReleaseAnswer } from '../../protocol/agent-api.ts';
+import { StickshiftError } from '../../protocol/errors.ts';
+import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
+import type { AgentClient } from '../agent-client/agent-client.ts';
+import type { Backend } from '../backends/backend.ts';
+import { Pool } from '../backends/pool.ts';
+import { GatewayCounters } from '../counters.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { PoolRouting } from '../routing/router.ts';
+import { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import { KnownBindings } from '../sessions/known-bindings.ts';
+import { SessionReference } from '../sessions/session-reference.ts';
+import { Mover, type PlacementHint } from './mover.ts';
+
+const NO_HINT: PlacementHint = { bound: undefined, boundEpoch: 0, exclude: new Set() };
+
+/** A pool of three backends that are up, a record, and agents that obey; each test changes what its story needs. */
+function scene(record: Partial<RecordSummary> | undefined) {
+  const config = configSchema.parse({
+    secret: 'a secret for tests, thirty-two long',
+    pools: {
+      shop: {
+        session: { cookie: 'sid' },
+        backends: Object.fromEntries(
+          ['app-1', 'app-2', 'app-3'].map((id) => [
+            id,
+            { url: `http://${id}.test`, agent: `http://agent.${id}.test` },
+          ]),
+        ),
+      },
+    },
+  });
+  const pool = new Pool('shop', config.pools.shop as never, new Uint8Array(32));
+  for (const backend of pool.backends.values()) {
+    backend.appUp = true;
+    backend.agentUp = true;
+  }
+  const backend = (id: string) => pool.backends.get(id) as Backend;
+  const calls: string[] = [];
+  const world = {
+    record:
+      record &&
+      ({
+        state: 'active',
+        owner: 'app-1',
+        epoch: 3,
+        seq: 9,
+        size: 100,
+        committedAt: 0,
+        ageMs: 5,
+        deadlines: { idleAt: 0, absoluteAt: undefined },
+        ...record,
+      } as RecordSummary | undefined),
+    lookup: async () => world.record,
+    release: async (): Promise<ReleaseAnswer> => ({ outcome: 'released', epoch: 3, seq: 9 }),
+    adopt: async (_to: Backend, ifEpoch: number): Promise<AdoptAnswer> => ({
+      outcome: 'found',
+      epoch: ifEpoch + 1,
+      seq: 9,
+      ageMs: 5,
+      size: 100,
+    }),
+  };
+  const failedAgents: string[] = [];
+  const known = new KnownBindings();
+  const inFlight = new InFlightSessions();
+  const counters = new GatewayCounters();
+  const routing = {
+    pool,
+    balancer: { pick: (candidates: readonly Backend[]) => candidates[0] },
+  } as unknown as PoolRouting;
+  const mover = new Mover({
+    store: { lookup: () => world.lookup() } as unknown as SnapshotStore,
+    agentClient: {
+      release: (from: Backend) => {
+        calls.push(`release ${from.id}`);
+        return world.release();
+      },
+      adopt: (to: Backend, request: { ifEpoch: number; reason: string }) => {
+        calls.push(`adopt ${to.id} if ${request.ifEpoch}: ${request.reason}`);
+        return world.adopt(to, request.ifEpoch);
+      },
+    } as unknown as AgentClient,
+    health: { agentFailed: (lost: Backend) => failedAgents.push(lost.id) } as unknown as HealthMonitor,
+    routings: new Map([[pool, routing]]),
+    known,
+    inFlight,
+    counters,
+    logger: pino({ level: 'silent' }),
+    moveTimeoutMs: 5_000,
+  });
+  const session = new SessionReference(pool, 'a-session');
+  return { world, backend, calls, failedAgents, known, inFlight, counters, mover, session };
+}
+
+test('a session whose owner is up stays where it is', async () => {
+  const { mover, session, backend, calls, known } = scene({});
+  const placement = await mover.place(session, NO_HINT);
+  assert.deepEqual(placement, { backend: backend('app-1'), epoch: 3, outcome: 'stays' });
+  assert.deepEqual(calls, []);
+  assert.equal(known.get(session.ref)?.epoch, 3);
+});
+
+test('a session whose owner and agent are lost is taken over from its last commit', async () => {
+  const { mover, session, backend, calls, counters } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  const placement = await mover.place(session, NO_HINT);
+  assert.deepEqual(placement, { backend: backend('app-2'), epoch: 4, outcome: 'moved' });
+  assert.deepEqual(calls, ['adopt app-2 if 3: takeover']);
+  assert.equal(counters.moves.takeover, 1);
+});
+
+test('a backend that refused this request’s connection counts as lost, whatever its health says', async () => {
+  const { mover, session, backend, calls } = scene({});
+  const placement = await mover.place(session, { ...NO_HINT, exclude: new Set([backend('app-1')]) });
+  assert.equal(placement.backend, backend('app-2'));
+  assert.deepEqual(calls, ['release app-1', 'adopt app-2 if 3: takeover']);
+});
+
+test('a drained backend releases the session before another one adopts it', async () => {
+  const { mover, session, backend, calls } = scene({});
+  backend('app-1').adminState = 'drain';
+  await mover.place(session, NO_HINT);
+  assert.deepEqual(calls, ['release app-1', 'adopt app-2 if 3: drain']);
+});
+
+test('a session is not released while one of its requests is under way', async () => {
+  const { mover, session, backend, calls, inFlight } = scene({});
+  backend('app-1').adminState = 'drain';
+  const leave = inFlight.enter(session.ref, session.id, backend('app-1'));
+  const placing = mover.place(session, NO_HINT);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(calls, []);
+  leave();
+  await placing;
+  assert.equal(calls.length, 2);
+});
+
+test('an old owner that cannot be asked is taken over', async () => {
+  const { mover, session, backend, world, calls, failedAgents } = scene({});
+  backend('app-1').adminState = 'drain';
+  world.release = () => Promise.reject(new StickshiftError('AGENT_UNREACHABLE', 'refused'));
+  const placement = await mover.place(session, NO_HINT);
+  assert.equal(placement.backend, backend('app-2'));
+  assert.deepEqual(failedAgents, ['app-1']);
+  assert.equal(calls.at(-1), 'adopt app-2 if 3: drain');
+});
+
+test('a session that its old owner cannot commit does not move', async () => {
+  const { mover, session, backend, world, calls } = scene({});
+  backend('app-1').adminState = 'drain';
+  world.release = async () => ({ outcome: 'unknown', code: 'STORE_UNREACHABLE' });
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_UNKNOWN' });
+  assert.deepEqual(calls, ['release app-1']);
+});
+
+test('a session without a record may go anywhere, and first of all where it is bound', async () => {
+  const { mover, session, backend, counters } = scene(undefined);
+  const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-3') });
+  assert.deepEqual(placement, { backend: backend('app-3'), epoch: 0, outcome: 'absent' });
+  assert.equal(counters.lookups.absent, 1);
+});
+
+test('a logged-out session is as good as none', async () => {
+  const { mover, session, counters } = scene({ state: 'ended' });
+  assert.equal((await mover.place(session, NO_HINT)).outcome, 'absent');
+  assert.equal(counters.lookups.ended, 1);
+});
+
+test('nothing is forwarded when the record cannot be read', async () => {
+  const { mover, session, world, calls } = scene({});
+  world.lookup = () => Promise.reject(new StickshiftError('STORE_UNREACHABLE', 'refused'));
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_UNKNOWN', retrySafe: true });
+  assert.deepEqual(calls, []);
+});
+
+test('a store that is away does not lock out a session that its bound backend still holds', async () => {
+  const { mover, session, backend, world } = scene({});
+  world.lookup = () => Promise.reject(new StickshiftError('STORE_UNREACHABLE', 'refused'));
+  const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-2'), boundEpoch: 3 });
+  assert.equal(placement.backend, backend('app-2'));
+  assert.equal(placement.outcome, 'stays');
+});
+
+test('requests of one session share one move', async () => {
+  const { mover, session, backend, calls } = scene({});
+  backend('app-1').adminState = 'drain';
+  const placements = await Promise.all(Array.from({ length: 10 }, () => mover.place(session, NO_HINT)));
+  assert.equal(calls.length, 2);
+  assert.equal(new Set(placements.map((placement) => placement.backend)).size, 1);
+});
+
+test('when another gateway was quicker, its choice is followed', async () => {
+  const { mover, session, backend, world } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  world.adopt = async () => {
+    world.record = { ...(world.record as RecordSummary), owner: 'app-3', epoch: 4 };
+    return { outcome: 'moved', owner: 'app-3', epoch: 4 };
+  };
+  const placement = await mover.place(session, NO_HINT);
+  assert.deepEqual(placement, { backend: backend('app-3'), epoch: 4, outcome: 'stays' });
+});
+
+test('a target whose agent is gone is passed over', async () => {
+  const { mover, session, backend, world, failedAgents } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  const obey = world.adopt;
+  world.adopt = (to, ifEpoch) =>
+    to.id === 'app-2'
+      ? Promise.reject(new StickshiftError('AGENT_UNREACHABLE', 'refused'))
+      : obey(to, ifEpoch);
+  const placement = await mover.place(session, NO_HINT);
+  assert.equal(placement.backend, backend('app-3'));
+  assert.deepEqual(failedAgents, ['app-2']);
+});
+
+test('an adopt that was not answered is asked for again at the same target, for it may have happened', async () => {
+  const { mover, session, backend, world, calls } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  const obey = world.adopt;
+  world.adopt = (to, ifEpoch) => {
+    if (calls.length > 1) return obey(to, ifEpoch);
+    world.record = { ...(world.record as RecordSummary), owner: 'app-2', epoch: 4 };
+    return Promise.reject(new StickshiftError('AGENT_NO_ANSWER', 'timed out'));
+  };
+  const placement = await mover.place(session, NO_HINT);
+  assert.equal(placement.backend, backend('app-2'));
+  assert.equal(placement.outcome, 'moved');
+  assert.deepEqual(calls, ['adopt app-2 if 3: takeover', 'adopt app-2 if 4: takeover']);
+});
+
+test('a snapshot that cannot be read stops the request instead of starting an empty session', async () => {
+  const { mover, session, backend, world } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  world.adopt = async () => ({ outcome: 'unknown', code: 'SNAPSHOT_CORRUPT' });
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_UNKNOWN' });
+});
+
+test('with nobody to hand over to, a drained backend keeps serving its sessions', async () => {
+  const { mover, session, backend } = scene({});
+  for (const id of ['app-1', 'app-2', 'app-3']) backend(id).adminState = 'drain';
+  assert.equal((await mover.place(session, NO_HINT)).backend, backend('app-1'));
+});
+
+test('with nobody left at all, the client is told to come back', async () => {
+  const { mover, session, backend, calls } = scene({});
+  for (const id of ['app-1', 'app-2', 'app-3']) backend(id).appUp = false;
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'NO_BACKEND' });
+  assert.deepEqual(calls, [], 'a session that has nowhere to go is not taken from where it is');
+});
+
+test('a record that changes with every look ends the move instead of going on for ever', async () => {
+  const { mover, session, backend, world } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  world.adopt = async () => ({ outcome: 'moved', owner: 'app-1', epoch: 99 });
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_MOVING' });
+});

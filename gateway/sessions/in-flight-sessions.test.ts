@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Backend } from '../backends/backend.ts';
+import { InFlightSessions } from './in-flight-sessions.ts';
+
+function backend(id: string): Backend {
+  const url = new URL('http://127.0.0.1:1');
+  return new Backend({ id, pool: 'shop', url, agentUrl: url, weight: 100 });
+}
+
+test('a session without requests is idle at once', async () => {
+  await new InFlightSessions().idle('shop a', 60_000);
+});
+
+test('a session is idle when the last of its requests has left', async () => {
+  const flights = new InFlightSessions();
+  const first = flights.enter('shop a', 'a', backend('app-1'));
+  const second = flights.enter('shop a', 'a', backend('app-1'));
+  let idle = false;
+  const waiting = flights.idle('shop a', 60_000).then(() => {
+    idle = true;
+  });
+  first();
+  first();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(idle, false, 'leaving twice must not count twice');
+  second();
+  await waiting;
+});
+
+test('waiting for a session that stays busy ends with its time', async () => {
+  const flights = new InFlightSessions();
+  flights.enter('shop a', 'a', backend('app-1'));
+  await flights.idle('shop a', 1);
+});
+
+test('the busy sessions of a backend are listed by ID', () => {
+  const flights = new InFlightSessions();
+  const one = backend('app-1');
+  const two = backend('app-2');
+  flights.enter('shop a', 'a', one);
+  flights.enter('shop b', 'b', two);
+  const leave = flights.enter('shop c', 'c', one);
+  assert.deepEqual([...flights.on(one)], ['a', 'c']);
+  leave();
+  assert.deepEqual([...flights.on(one)], ['a']);
+});
