@@ -23,7 +23,7 @@ import {
   type DemoOptions,
   MOST_BACKENDS,
 } from './options.ts';
-import { claimPort, findPorts } from './ports.ts';
+import { claimPort } from './ports.ts';
 import { Supervisor } from './supervisor.ts';
 
 const UP_WITHIN_MS = 20_000;
@@ -97,12 +97,10 @@ export class Demo implements DemoDeeds {
       onLateError: (error) => this.#events.onNotice(error.message),
     });
     const { port, adminPort, store, backends: count } = this.#options;
-    // 0 stands for any port; the other processes must know it before the gateway listens.
-    const [anyPort = 0, anyAdminPort = 0] = await findPorts(2);
     this.#installation = await planInstallation({
       stateDirectory: this.stateDirectory,
-      port: port || anyPort,
-      adminPort: adminPort || anyAdminPort,
+      port,
+      adminPort,
       storeUrl:
         store ?? process.env.STICKSHIFT_STORE ?? `sqlite:${join(this.stateDirectory, 'sessions.sqlite')}`,
       backends: count,

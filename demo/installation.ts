@@ -31,17 +31,20 @@ const SHOP = fileURLToPath(new URL('./shop/main.ts', import.meta.url));
 /** Plans every process and writes the configuration file they share, with a secret of its own, into `stateDirectory`. */
 export async function planInstallation(options: {
   stateDirectory: string;
+  /** 0 stands for any free port, here and below. */
   port: number;
   adminPort: number;
   storeUrl: string;
   backends: number;
   control: DemoControl;
 }): Promise<Installation> {
-  const { stateDirectory, port, adminPort, storeUrl } = options;
+  const { stateDirectory, storeUrl } = options;
   const configFile = join(stateDirectory, 'stickshift.yaml');
   const sessionSecret = randomBytes(16).toString('hex');
   const ids = Array.from({ length: options.backends }, (_, index) => `app-${index + 1}`);
-  const ports = await findPorts(2 * ids.length);
+  const [anyPort, anyAdminPort, ...ports] = await findPorts(2 + 2 * ids.length);
+  const port = options.port || anyPort;
+  const adminPort = options.adminPort || anyAdminPort;
 
   const servers = ids.map((id, index) => {
     const [appPort, agentPort] = ports.slice(2 * index, 2 * index + 2);

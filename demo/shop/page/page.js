@@ -69,7 +69,10 @@ function say(message) {
 
 /** @param {Answer} answer */
 function show({ server, customer, cart, journey }) {
-  servedBy = server;
+  if (servedBy !== server) {
+    servedBy = server;
+    servers.refresh();
+  }
   document.title = `${server} · Corner shop`;
   byId('server').textContent = server;
   document.documentElement.style.setProperty('--server-color', colorOf(server));
@@ -94,7 +97,9 @@ function describeOrigin(server, journey) {
   const before = journey.at(-2);
   if (!first) return 'You have no session yet; the first item makes one.';
   if (!before) return `Your session began here and lives in the memory of ${server}.`;
-  return `Your session came here from ${before.server}; it began on ${first.server}.`;
+  const began = first.server === before.server ? ', where it began' : `; it began on ${first.server}`;
+  // A name must not be broken at its hyphen.
+  return `Your session came here from ${before.server}${began}.`.replaceAll('-', '\u2011');
 }
 
 /** @param {Stop} stop */
@@ -136,8 +141,8 @@ for (const name of ['Teapot', 'Umbrella', 'Atlas', 'Rye bread']) {
   byId('quick').append(button);
 }
 
+const servers = showServers(() => servedBy, say);
 call('GET', 'api/cart');
-showServers(() => servedBy, say);
 
 // The stream breaks with its server, and the next one is answered by the server that the session moves to.
 const events = new EventSource('events');

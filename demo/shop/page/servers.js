@@ -23,15 +23,20 @@ const STATES = {
  *
  * @param {() => string} servedBy
  * @param {(message: string) => void} say
+ * @returns {{ refresh(): void }}
  */
-export async function showServers(servedBy, say) {
-  /** @type {string} */
+export function showServers(servedBy, say) {
   let shown = '';
-  for (;;) {
+  let timer = 0;
+
+  async function refresh() {
+    clearTimeout(timer);
     const backends = await askBackends();
+    byId('with-control').hidden = backends === 'none';
+    byId('without-control').hidden = backends !== 'none';
     if (backends === 'none') return;
-    // Rebuilt only when something changed: a button must not vanish under the pointer or lose the focus.
     const now = JSON.stringify([backends, servedBy()]);
+    // Rebuilt only when something changed: a button must not vanish under the pointer or lose the focus.
     if (backends && now !== shown) {
       shown = now;
       byId('servers-card').hidden = false;
@@ -39,8 +44,12 @@ export async function showServers(servedBy, say) {
       byId('gateway-note').textContent = `${up} of ${backends.length} take new clients`;
       render(backends, servedBy(), say);
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    clearTimeout(timer);
+    timer = setTimeout(refresh, POLL_MS);
   }
+
+  refresh();
+  return { refresh };
 }
 
 /** @returns {Promise<Backend[] | 'none' | undefined>} */
