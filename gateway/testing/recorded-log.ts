@@ -1,0 +1,19 @@
+import { type Logger, pino } from 'pino';
+
+export interface RecordedLog {
+  readonly logger: Logger;
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
+  /** Lines whose message matches. */
+  matching(message: RegExp): readonly Readonly<Record<string, unknown>>[];
+}
+
+/** A logger whose lines a test can read. */
+export function recordedLog(): RecordedLog {
+  const lines: Record<string, unknown>[] = [];
+  const logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  return {
+    logger,
+    lines,
+    matching: (message) => lines.filter((line) => message.test(String(line.msg))),
+  };
+}
