@@ -5,13 +5,13 @@ const NEWLINE = 0x0a;
  * collects chunks and joins them once per line, so that a long line costs no more than its length.
  */
 export class LineSplitter {
-  readonly #maxLine: number;
+  /** Longest line without its newline, bytes. */
+  maxLine: number;
   #parts: Uint8Array[] = [];
   #partsLength = 0;
 
-  /** @param maxLine - longest line without its newline, bytes */
   constructor(maxLine: number) {
-    this.#maxLine = maxLine;
+    this.maxLine = maxLine;
   }
 
   /** Yields the lines that `chunk` completes. Throws a `RangeError` as soon as a line is too long. */
@@ -20,7 +20,7 @@ export class LineSplitter {
     for (;;) {
       const end = chunk.indexOf(NEWLINE, start);
       const length = this.#partsLength + (end < 0 ? chunk.length : end) - start;
-      if (length > this.#maxLine) throw new RangeError(`a line is longer than ${this.#maxLine} bytes`);
+      if (length > this.maxLine) throw new RangeError(`a line is longer than ${this.maxLine} bytes`);
       const part = chunk.subarray(start, end < 0 ? chunk.length : end);
       if (end < 0) {
         if (part.length > 0) this.#parts.push(part);
