@@ -29,6 +29,12 @@ export function bindingCookie(
   ) {
     return undefined;
   }
-  const value = cookies.issue({ backend: backend.id, epoch, session, ...(same ? { issuedAt: affinity.issuedAt } : {}), now });
+  const value = cookies.issue({
+    backend: backend.id,
+    epoch,
+    session,
+    ...(same ? { issuedAt: affinity.issuedAt } : {}),
+    now,
+  });
   return cookies.setCookieHeader(value, { secure: encrypted });
 }

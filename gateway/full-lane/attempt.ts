@@ -114,6 +114,8 @@ export class AttemptSender {
     // The answer is relayed by us: http-proxy-3 would let hop-by-hop headers through and leave a cut-off answer open.
     this.#proxy = createProxyServer({ selfHandleResponse: true, prependPath: false, toProxy: true });
     this.#proxy.on('proxyReq', (request, message, _response, _options, socket) => {
+      // http-proxy-3 drops a query that is empty ("/cart?"). The head is not written before the gate opens.
+      request.path = message.url ?? '/';
       this.#current.get(message)?.assign(request, socket, this.#timeouts);
     });
     this.#proxy.on('proxyRes', (answer, message) => {

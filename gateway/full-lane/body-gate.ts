@@ -26,8 +26,6 @@ export class BodyGate extends Readable implements GatedBody {
     super();
     this.#request = request;
     this.#hasBody = hasBody;
-    // A request without a body can be sent again as often as need be: nothing is taken from the client.
-    if (!hasBody) this.push(null);
   }
 
   /** True when body bytes may have left for a backend: then the request cannot be sent again. */
@@ -37,8 +35,12 @@ export class BodyGate extends Readable implements GatedBody {
 
   /** Lets the body through. */
   open(): void {
-    if (this.#open || !this.#hasBody) return;
+    if (this.#open) return;
     this.#open = true;
+    if (!this.#hasBody) {
+      this.push(null);
+      return;
+    }
     this.#request.on('data', this.#onData);
     this.#request.on('end', this.#onEnd);
     this.#request.on('error', this.#onError);

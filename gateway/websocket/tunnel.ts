@@ -35,7 +35,10 @@ export class Tunnel {
     if (this.#closing) return;
     this.#closing = true;
     this.#upstream.unpipe(this.#client);
-    if (this.#boundary.atBoundary) return this.#finish();
+    if (this.#boundary.atBoundary) {
+      this.#finish();
+      return;
+    }
     const timer = setTimeout(() => this.#client.destroy(), BOUNDARY_WAIT_MS);
     this.#client.once('close', () => clearTimeout(timer));
     this.#upstream.resume();
