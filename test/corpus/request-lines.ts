@@ -96,7 +96,13 @@ export const REQUEST_LINES: readonly HostileRequest[] = [
   { name: 'a tab in the target', raw: line('GET /a\tb HTTP/1.1'), refused: [400] },
   { name: 'a control octet in the target', raw: line('GET /a\x01b HTTP/1.1'), refused: [400] },
   { name: 'a NUL in the target', raw: line('GET /a\x00b HTTP/1.1'), refused: [400] },
-  { name: 'two spaces in the request line', raw: line('GET  /here HTTP/1.1'), refused: [400] },
+  {
+    name: 'two spaces in the request line',
+    raw: line('GET  /here HTTP/1.1'),
+    // RFC 9112, 3: a server may take any run of whitespace for the one space, as long as it passes on one.
+    forwarded: [{ target: '/here' }],
+    refused: [400],
+  },
   { name: 'a tab in the request line', raw: line('GET\t/here HTTP/1.1'), refused: [400] },
   { name: 'a space after the version', raw: line('GET /here HTTP/1.1 '), refused: [400] },
   {
@@ -144,7 +150,12 @@ export const REQUEST_LINES: readonly HostileRequest[] = [
     raw: `${head('CONNECT app.test:443 HTTP/1.1', 'Host: app.test:443')}GET /smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n`,
     refused: [400, 405, 501],
   },
-  { name: 'HTTP/0.9', raw: 'GET /here\r\n', refused: [400] },
+  {
+    name: 'HTTP/0.9',
+    raw: 'GET /here\r\n',
+    refused: [400, 408],
+    why: 'a server that waits for the headers of HTTP/1 does not get any',
+  },
   { name: 'HTTP/0.9 with headers', raw: head('GET /here', 'Host: app.test'), refused: [400] },
   {
     name: 'HTTP/1.0 with keep-alive',
