@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import type { CommitAnswer } from '../../protocol/agent-api.ts';
@@ -175,12 +176,29 @@ describe('a call without a good answer', () => {
   });
 });
 
-test('calls beyond the connections of an agent wait, and still end in time', async (t) => {
+test('calls beyond the connections of an agent wait for one that is free', async (t) => {
+  const held: ServerResponse[] = [];
+  const answer = (response: ServerResponse) => json(response, 200, { outcome: 'not-held' });
+  const agent = await startFakeServer(t, (_, response) => held.push(response));
+  const agentClient = client(t, 30_000);
+  const calls = Array.from({ length: 140 }, () => agentClient.release(backendAt(agent), { sessionId: 's1' }));
+  await eventually(() => held.length === 128, 'all connections are taken');
+  agent.answer = (_, response) => answer(response);
+  for (const response of held) answer(response);
+  await Promise.all(calls);
+  assert.equal(agent.requests.length, 140);
+  assert.equal(agent.connections, 128);
+});
+
+test('a call that waits for a connection in vain still ends in time', async (t) => {
   const agent = await startFakeServer(t, () => undefined);
-  const agentClient = client(t, 300);
-  const calls = Array.from({ length: 140 }, () =>
-    agentClient.release(backendAt(agent), { sessionId: 's1' }).catch((error: { code: string }) => error.code),
+  const agentClient = client(t, 30_000);
+  const taken = Array.from({ length: 128 }, () =>
+    agentClient.release(backendAt(agent), { sessionId: 's1' }).catch((error: Error) => error),
   );
-  assert.deepEqual(new Set(await Promise.all(calls)), new Set(['AGENT_NO_ANSWER']));
-  assert.equal(agent.requests.length, 128);
+  await eventually(() => agent.requests.length === 128, 'all connections are taken');
+  const late = agentClient.commit(backendAt(agent), { sessionIds: ['s2'], timeoutMs: 50 });
+  await assert.rejects(late, { code: 'AGENT_NO_ANSWER' });
+  agentClient.close();
+  await Promise.all(taken);
 });
