@@ -1,0 +1,75 @@
+-- Prepended to every script that works on a record (Lua scripts in Redis cannot include each other).
+--
+-- A record is a hash at `stickshift:{<session key>}`:
+--   s  state: active, released, ended
+--   o  owner: backend ID
+--   e  epoch
+--   q  seq of the last commit; 0 in a tombstone that replaced nothing
+--   c  time of the last commit, ms since 1970 by this server's clock
+--   i  idle deadline, ms since 1970; of a tombstone: how long it stands
+--   x  absolute deadline, ms since 1970, or '' when there is none
+--   d  sealed snapshot; absent in a tombstone
+--
+-- Every script answers a list whose first element is the outcome. A summary in it is, in this order:
+--   s, o, e, q, c, i, x, bytes of d, time of the answer (ms since 1970)
+
+-- Lua would write a time as 1.7e+12.
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function expiry(idle_at, absolute_at)
+  local idle = tonumber(idle_at)
+  local absolute = tonumber(absolute_at)
+  if absolute and absolute < idle then
+    return absolute
+  end
+  return idle
+end
+
+-- The record as a table, or nil when there is none. Redis may remove an expired key late, so the deadline decides.
+local function live(key, now)
+  local f = redis.call('HMGET', key, 's', 'o', 'e', 'q', 'c', 'i', 'x')
+  if not (f[1] or f[2] or f[3] or f[4] or f[5] or f[6] or f[7]) then
+    return nil
+  end
+  local record = {
+    state = f[1], owner = f[2], epoch = tonumber(f[3] or ''), seq = tonumber(f[4] or ''),
+    committed_at = f[5], idle_at = f[6], absolute_at = f[7],
+  }
+  if not (record.state and record.owner and record.epoch and record.seq and tonumber(f[5] or '')
+      and tonumber(f[6] or '') and f[7]) then
+    error({ err = 'INVALIDRECORD a field is missing or is no number' })
+  end
+  if expiry(record.idle_at, record.absolute_at) <= now then
+    return nil
+  end
+  return record
+end
+
+local function summary(outcome, key, record, now)
+  return {
+    outcome, record.state, record.owner, whole(record.epoch), whole(record.seq), record.committed_at,
+    record.idle_at, record.absolute_at, whole(redis.call('HSTRLEN', key, 'd')), whole(now),
+  }
+end
+
+local function fenced(record)
+  return { 'fenced', record.owner, whole(record.epoch) }
+end
+
+-- Replaces whatever is at the key.
+local function store(key, state, owner, epoch, seq, now, idle_at, absolute_at, snapshot)
+  redis.call('DEL', key)
+  redis.call('HSET', key, 's', state, 'o', owner, 'e', epoch, 'q', seq, 'c', whole(now), 'i', idle_at,
+    'x', absolute_at)
+  if snapshot then
+    redis.call('HSET', key, 'd', snapshot)
+  end
+  redis.call('PEXPIREAT', key, whole(expiry(idle_at, absolute_at)))
+end

@@ -1,0 +1,29 @@
+#!lua flags=allow-oom
+-- Moves the idle deadline of a record that the caller owns.
+--
+-- KEYS[1]  record
+-- ARGV[1]  owner
+-- ARGV[2]  epoch
+-- ARGV[3]  idle deadline, ms since 1970
+--
+-- Reply: { 'touched' }
+--        { 'fenced', owner, epoch }  the record has another owner or epoch, or was released
+--        { 'ended' }                 a tombstone stands
+--        { 'absent' }
+--
+-- Run twice, the second run changes nothing.
+
+local key, owner, epoch, idle_at = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local record = live(key, now_ms())
+if not record then
+  return { 'absent' }
+end
+if record.state == 'ended' then
+  return { 'ended' }
+end
+if record.state ~= 'active' or record.owner ~= owner or record.epoch ~= epoch then
+  return fenced(record)
+end
+redis.call('HSET', key, 'i', idle_at)
+redis.call('PEXPIREAT', key, whole(expiry(idle_at, record.absolute_at)))
+return { 'touched' }
