@@ -236,6 +236,13 @@ const filesSourceSchema = z.strictObject({
     .default('sess_{id}')
     .describe('File name; `{id}` stands for the session ID.'),
   lifetime: duration('24m').describe('A file not modified for this long is expired (PHP’s gc_maxlifetime).'),
+  owner: z
+    .string()
+    .regex(/^\d+:\d+$/, 'expected numeric uid:gid, such as 33:33')
+    .optional()
+    .describe(
+      'Owner of session files that the agent creates, uid:gid. Default: that of the files in the directory, else of the directory.',
+    ),
   scanInterval: duration('30s').describe(
     'How often the directory is read whole, in case a watch event was missed.',
   ),
