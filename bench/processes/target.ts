@@ -1,0 +1,33 @@
+import type { ChildProcess } from 'node:child_process';
+import { processCpuMicros } from '../measure/process-cpu.ts';
+import { endProcess, startModule } from './child-process.ts';
+
+/** A process that listens on a port of 127.0.0.1. */
+export interface Target extends AsyncDisposable {
+  readonly name: string;
+  readonly port: number;
+  /** CPU time that it has used so far. */
+  cpuMicros(): number;
+}
+
+export function asTarget(name: string, child: ChildProcess, port: number): Target {
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${name} did not start`);
+  return {
+    name,
+    port,
+    cpuMicros: () => processCpuMicros(pid),
+    [Symbol.asyncDispose]: () => endProcess(child),
+  };
+}
+
+export async function startBackend(): Promise<Target> {
+  const { child, message } = await startModule('backend.main.ts');
+  return asTarget('backend', child, (message as { port: number }).port);
+}
+
+export async function startBareProxy(backendPort: number): Promise<Target> {
+  process.env.BENCH_BACKEND_PORT = String(backendPort);
+  const { child, message } = await startModule('bare-proxy.main.ts');
+  return asTarget('http-proxy-3', child, (message as { port: number }).port);
+}
