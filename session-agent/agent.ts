@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { RequestListener, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import type { AgentConfig } from '../config/schema.ts';
+import type { AgentReadiness, AgentStatus } from '../protocol/agent-api.ts';
+import { StickshiftError } from '../protocol/errors.ts';
+import { deriveSecrets, keyFromText } from '../protocol/secrets.ts';
+import { sessionKeyDeriver } from '../protocol/session-key.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
+import { observeAgent } from './agent-metrics.ts';
+import { Announcer } from './announcer.ts';
+import { createControlApi } from './control-api/control-api.ts';
+import { tracedOperations } from './control-api/operations.ts';
+import { SessionAgent } from './session-agent.ts';
+import { KeyRing } from './snapshot/key-ring.ts';
+import { SnapshotSeal } from './snapshot/snapshot-seal.ts';
+import type { SessionSource } from './sources/session-source.ts';
+
+/** How long a stopping agent tries to save what is dirty, milliseconds. */
+const STOP_MS = 10_000;
+/** Sessions given up per round when a stop releases them all. */
+const RELEASE_ROUND = 1_000;
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  /** Name of the agent in the configuration, and of its backend unless `config.backend` says otherwise. */
+  readonly name: string;
+  /** The installation's secret. */
+  readonly secret: string;
+  /** `store.encryption.keys`: the first seals, all open. Default: a key derived from `secret`. */
+  readonly encryptionKeys?: readonly string[];
+  /** Stays open when the agent stops: whoever opened it closes it. */
+  readonly store: SnapshotStore;
+  /** Not started yet. */
+  readonly source: SessionSource;
+  readonly logger: Logger;
+  /** Name of the application in session keys. */
+  readonly application: string;
+  /** URL of the app server. Without it the backend is not announced in the store. */
+  readonly backendUrl?: string;
+  /** URL at which gateways reach the control API. Default: `http://` and the address it listens on. */
+  readonly agentUrl?: string;
+  /** Answers `GET /metrics` on the control API. */
+  readonly metricsHandler?: RequestListener;
+}
+
+export interface RunningAgent {
+  /** `host:port` of the control API. */
+  readonly address: string;
+  /**
+   * Saves what is dirty (10 s at most) and ends. Stays the owner, so that the app finds its sessions here when it comes
+   * back; with `release` it gives up every session that it can first.
+   */
+  stop(options?: { readonly release?: boolean }): Promise<void>;
+}
+
+/** Starts a session agent. Rejects with `PORT_IN_USE`, or with what the source could not do. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { config, name, store, source, logger, application } = options;
+  const backend = config.backend ?? name;
+  const incarnation = randomUUID();
+  const secrets = deriveSecrets(options.secret);
+  const deriveKey = sessionKeyDeriver(secrets.sessionKey, application);
+  const seal = new SnapshotSeal(keyRing(options.encryptionKeys, secrets.snapshot), {
+    maxSession: config.limits.session,
+  });
+  const { limits, lifetime } = config;
+  const agent = new SessionAgent({ backend, source, store, seal, deriveKey, logger, limits, lifetime });
+
+  const readiness = (): AgentReadiness => {
+    const reason = agent.notReady;
+    const ready = reason === undefined;
+    return { backend, application, incarnation, ready, ...(!ready && { reason }) };
+  };
+  const status = (): AgentStatus => ({
+    ...readiness(),
+    source: source.kind,
+    sessions: agent.owned.size,
+    dirty: agent.owned.dirty.size,
+    unprotected: agent.owned.unprotected,
+    exposureMs: Math.round(agent.owned.exposureMs()),
+    store: agent.store,
+    commits: { ...agent.counters.commits },
+  });
+  const server = createControlApi({
+    token: secrets.agentToken,
+    operations: tracedOperations(agent, backend, deriveKey),
+    readiness,
+    status,
+    logger,
+    ...(options.metricsHandler && { metricsHandler: options.metricsHandler }),
+  });
+  const address = await listen(server, config.listen, `agents.${name}.listen`);
+  try {
+    await agent.start();
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  const unobserve = observeAgent(agent);
+  const { backendUrl: url, agentUrl = `http://${address}` } = options;
+  const announcer =
+    url === undefined
+      ? undefined
+      : new Announcer(
+          store,
+          () => {
+            const { ready } = readiness();
+            return {
+              id: backend,
+              application,
+              url,
+              agent: agentUrl,
+              incarnation,
+              ready,
+              sessions: agent.owned.size,
+            };
+          },
+          logger,
+        );
+  await announcer?.start();
+  logger.info({ backend, address, source: source.kind }, 'session agent started');
+
+  return {
+    address,
+    async stop({ release = false } = {}) {
+      announcer?.stop();
+      server.close();
+      if (release) await releaseAll(agent);
+      const unsaved = await agent.stop(STOP_MS);
+      server.closeAllConnections();
+      unobserve();
+      if (unsaved > 0) logger.error({ unsaved }, 'stopped with changes that could not be saved');
+      else logger.info('session agent stopped');
+    },
+  };
+}
+
+/** Rounds until one gets nowhere: what is left then cannot be released. */
+async function releaseAll(agent: SessionAgent): Promise<void> {
+  const nothing = new Set<string>();
+  while ((await agent.releaseIdle(nothing, RELEASE_ROUND)).released > 0);
+}
+
+function keyRing(texts: readonly string[] | undefined, fallback: Uint8Array): KeyRing {
+  const [first, ...others] = (texts ?? []).map((text) => keyFromText(text, 'snapshot'));
+  return new KeyRing(first ? [first, ...others] : [fallback]);
+}
+
+async function listen(server: Server, hostAndPort: string, option: string): Promise<string> {
+  const separator = hostAndPort.lastIndexOf(':');
+  const host = hostAndPort.slice(0, separator);
+  // A listen call takes an IPv6 address without the brackets.
+  server.listen(Number(hostAndPort.slice(separator + 1)), host.replace(/^\[|\]$/g, ''));
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+      throw new StickshiftError('PORT_IN_USE', `${hostAndPort} is in use; choose another with ${option}`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  return `${host}:${(server.address() as AddressInfo).port}`;
+}

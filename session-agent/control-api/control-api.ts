@@ -1,0 +1,155 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { context, propagation } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import type * as z from 'zod';
+import {
+  AGENT_API,
+  type AgentReadiness,
+  type AgentStatus,
+  type ApiErrorBody,
+} from '../../protocol/agent-api.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { bearerCheck } from './bearer.ts';
+import { adoptBody, commitBody, releaseBody, releaseIdleBody } from './bodies.ts';
+import { readJson } from './json-body.ts';
+import type { AgentOperations } from './operations.ts';
+
+/**
+ * How long an idle connection stays open, milliseconds. The pools of the gateways must close theirs earlier, or they
+ * write a request onto a connection that is just being closed.
+ */
+const KEEP_ALIVE_MS = 75_000;
+
+export interface ControlApiOptions {
+  readonly token: string;
+  readonly operations: AgentOperations;
+  readonly readiness: () => AgentReadiness;
+  readonly status: () => AgentStatus;
+  /** Answers `GET /metrics`. Without it there is no such path. */
+  readonly metricsHandler?: RequestListener;
+  readonly logger: Logger;
+}
+
+interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly open?: boolean;
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | void;
+}
+
+/** The HTTP server that `protocol/agent-api.ts` describes; not listening yet. */
+export function createControlApi(options: ControlApiOptions): Server {
+  const mayEnter = bearerCheck(options.token);
+  const routes = createRoutes(options);
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url?.split('?', 1)[0] ?? '';
+    const route = routes.get(path);
+    // Checked before the path, so that strangers cannot map the API.
+    if (!route?.open && !mayEnter(request.headers.authorization)) {
+      throw new StickshiftError('UNAUTHORIZED', 'a valid bearer token is needed');
+    }
+    if (!route) throw new StickshiftError('NOT_FOUND', 'there is no such path');
+    if (request.method !== route.method) {
+      response.setHeader('allow', route.method);
+      throw new StickshiftError('METHOD_REFUSED', `${path} takes ${route.method}`);
+    }
+    await route.handle(request, response);
+  }
+
+  const server = createServer((request, response) => {
+    const caller = propagation.extract(context.active(), request.headers);
+    context
+      .with(caller, () => answer(request, response))
+      .catch((error: unknown) => refuse(request, response, error, options.logger));
+  });
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 30_000;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.maxHeadersCount = 100;
+  return server;
+}
+
+function createRoutes(options: ControlApiOptions): ReadonlyMap<string, Route> {
+  const { operations, readiness, status, metricsHandler } = options;
+
+  /** An operation with a JSON body that names the backend it is meant for. */
+  function operation<B extends { readonly backend: string }>(
+    schema: z.ZodType<B>,
+    run: (body: B) => Promise<unknown>,
+  ): Route {
+    return {
+      method: 'POST',
+      async handle(request, response) {
+        const body = await readJson(request, schema);
+        const { backend } = readiness();
+        if (body.backend !== backend) {
+          throw new StickshiftError('AGENT_MISMATCH', `this agent serves ${backend}, not ${body.backend}`);
+        }
+        sendJson(response, 200, await run(body));
+      },
+    };
+  }
+
+  const routes = new Map<string, Route>([
+    [AGENT_API.adopt, operation(adoptBody, operations.adopt)],
+    [AGENT_API.release, operation(releaseBody, operations.release)],
+    [AGENT_API.releaseIdle, operation(releaseIdleBody, operations.releaseIdle)],
+    [AGENT_API.commit, operation(commitBody, operations.commit)],
+    [AGENT_API.status, { method: 'GET', handle: (_, response) => sendJson(response, 200, status()) }],
+    [
+      AGENT_API.ready,
+      {
+        method: 'GET',
+        open: true,
+        handle(_, response) {
+          const answer = readiness();
+          sendJson(response, answer.ready ? 200 : 503, answer);
+        },
+      },
+    ],
+    [
+      AGENT_API.health,
+      { method: 'GET', open: true, handle: (_, response) => sendJson(response, 200, { status: 'ok' }) },
+    ],
+  ]);
+  if (metricsHandler) routes.set(AGENT_API.metrics, { method: 'GET', open: true, handle: metricsHandler });
+  return routes;
+}
+
+function refuse(request: IncomingMessage, response: ServerResponse, error: unknown, logger: Logger): void {
+  const failure = asStickshiftError(error);
+  const internal = failure.code === 'INTERNAL';
+  if (internal) logger.error({ err: failure }, 'the control API failed');
+  else logger.debug({ err: failure }, 'the control API refused a request');
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const body: ApiErrorBody = {
+    error: {
+      code: failure.code,
+      // What went wrong inside is for the log; what is wrong with the request is for its sender.
+      message: internal ? failure.publicMessage : failure.message,
+      retrySafe: failure.retrySafe,
+    },
+  };
+  // The rest of an unread body would be taken for the next request.
+  if (!request.complete) response.setHeader('connection', 'close');
+  sendJson(response, failure.status, body);
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  const json = JSON.stringify(body);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(json),
+    'cache-control': 'no-store',
+  });
+  response.end(json);
+}

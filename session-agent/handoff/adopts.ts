@@ -1,0 +1,130 @@
+import type { Logger } from 'pino';
+import type { AdoptAnswer } from '../../protocol/agent-api.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
+import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Counters } from '../counters.ts';
+import type { OwnedSession } from '../ownership/owned-session.ts';
+import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import type { Loss } from '../ownership/recent-losses.ts';
+import type { SessionQueue } from '../ownership/session-queue.ts';
+import type { Committer } from '../replicator/committer.ts';
+import type { Logouts } from '../replicator/logouts.ts';
+import type { StoreHealth } from '../replicator/store-health.ts';
+import type { Rehydration } from './rehydration.ts';
+import { inStoreSpan } from './store-span.ts';
+
+export interface AdoptsParts {
+  readonly backend: string;
+  readonly store: SnapshotStore;
+  readonly health: StoreHealth;
+  readonly owned: OwnedSessions;
+  readonly queue: SessionQueue;
+  readonly committer: Committer;
+  readonly logouts: Logouts;
+  readonly rehydration: Rehydration;
+  readonly counters: Counters;
+  readonly logger: Logger;
+  /** False until the agent knows what the app holds. */
+  readonly isReady: () => boolean;
+}
+
+/** Takes sessions over when a gateway asks for it. */
+export class Adopts {
+  readonly #parts: AdoptsParts;
+
+  constructor(parts: AdoptsParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves with `found` when the next request will find the session in the app. */
+  async adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
+    const { queue, owned, counters, logger } = this.#parts;
+    const answer = await queue
+      .run(sessionId, () => this.#adopt(sessionId, ifEpoch))
+      .catch((error: unknown): AdoptAnswer => {
+        const failure = asStickshiftError(error);
+        const key = owned.keyOf(sessionId);
+        logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: key }, 'a session could not be adopted');
+        return { outcome: 'unknown', code: failure.code };
+      });
+    counters.adopts[answer.outcome]++;
+    return answer;
+  }
+
+  async #adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
+    const { backend, store, health, owned, logouts, rehydration, isReady } = this.#parts;
+    if (logouts.due(sessionId)) return { outcome: 'ended' };
+    if (!isReady())
+      throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
+
+    const held = await this.#settle(sessionId);
+    if (held?.proven && held.inApp && held.epoch >= ifEpoch) return found(held);
+
+    rehydration.assertRoom(sessionId);
+    const key = owned.keyOf(sessionId);
+    const result = await inStoreSpan(() => health.watch(store.adopt(key, { owner: backend, ifEpoch })));
+    switch (result.outcome) {
+      case 'absent':
+        // A session that the app began meanwhile is no copy of the record that is gone.
+        if (held?.proven) await this.#drop(held, 'fenced');
+        return { outcome: 'absent' };
+      case 'ended':
+        await this.#drop(held, 'ended');
+        return { outcome: 'ended' };
+      case 'moved': {
+        const { record } = result;
+        if (!this.#isOurs(record, ifEpoch, held)) return this.#movedOn(record, held);
+        const stored = await inStoreSpan(() => health.watch(store.read(key)));
+        if (!stored) return { outcome: 'absent' };
+        if (stored.epoch !== record.epoch) return this.#movedOn(stored, held);
+        await rehydration.install(sessionId, stored);
+        return { outcome: 'found', ...pickCommit(stored) };
+      }
+      case 'adopted':
+        await rehydration.install(sessionId, result.record);
+        return { outcome: 'found', ...pickCommit(result.record) };
+    }
+  }
+
+  /**
+   * What is held for sure. A session that the app made under this ID may be the one in the record, its first commit
+   * unanswered, or another one that must go; only a commit can tell.
+   */
+  async #settle(sessionId: string): Promise<OwnedSession | undefined> {
+    const { owned, committer } = this.#parts;
+    const session = owned.get(sessionId);
+    if (!session || (session.proven && session.inApp)) return session;
+    const result = await committer.commit(session);
+    if (result.outcome === 'failed') throw result.failure;
+    return owned.get(sessionId);
+  }
+
+  /** The record moved to this very backend: the request was sent twice, or the app lost what we still own. */
+  #isOurs(record: RecordSummary, ifEpoch: number, held: OwnedSession | undefined): boolean {
+    return (
+      record.owner === this.#parts.backend &&
+      record.state === 'active' &&
+      (record.epoch === ifEpoch + 1 || record.epoch === held?.epoch)
+    );
+  }
+
+  async #movedOn(record: RecordSummary, held: OwnedSession | undefined): Promise<AdoptAnswer> {
+    await this.#drop(held, 'fenced');
+    return { outcome: 'moved', owner: record.owner, epoch: record.epoch };
+  }
+
+  /** The store knows better than we do. */
+  async #drop(held: OwnedSession | undefined, loss: Loss): Promise<void> {
+    if (held) await this.#parts.committer.lose(held, loss);
+  }
+}
+
+function found(session: OwnedSession): AdoptAnswer {
+  const ageMs = Math.round(performance.now() - session.committedAt);
+  return { outcome: 'found', epoch: session.epoch, seq: session.committedSeq, ageMs, size: session.size };
+}
+
+function pickCommit({ epoch, seq, ageMs, size }: RecordSummary) {
+  return { epoch, seq, ageMs, size };
+}

@@ -1,0 +1,94 @@
+import type { SessionCommit } from '../../protocol/agent-api.ts';
+import type { SessionKey } from '../../protocol/session-key.ts';
+import type { Deadlines } from '../../store/snapshot-store.ts';
+
+/** Why the store does not hold a session's current bytes, and will not. */
+export type UnprotectedReason = 'too-large' | 'not-capturable';
+
+/** Somebody who wants to know when the first `changes` changes of a session are in the store. */
+export interface CommitWaiter {
+  readonly changes: number;
+  settle(commit: SessionCommit): void;
+}
+
+/** One session that this agent looks after. {@link OwnedSessions} and the replicator are the only ones to change it. */
+export class OwnedSession {
+  readonly id: string;
+  readonly key: SessionKey;
+
+  epoch = 1;
+  /** Number of the last commit that was tried. Never tried again with other bytes, for its fate may be unknown. */
+  seq = 0;
+  /** Number of the last commit that the store confirmed; 0 before the first. */
+  committedSeq = 0;
+  /**
+   * A record with our name and this epoch can only be our own work. False for a session that the app made: until its
+   * first commit stands, the record may be an earlier session's, and then it must not be overwritten.
+   */
+  proven = false;
+  /** Sealing of a first commit whose fate is unknown, by which it would be recognised. */
+  doubt: string | undefined;
+
+  /** Changes that the app has told of, counted. */
+  changes = 0;
+  /** How many of {@link changes} the store holds, or never will because the session is unprotected. */
+  covered = 0;
+  /** `performance.now()` of the oldest change that is not covered. */
+  dirtySince: number | undefined;
+  /** The same among the changes since the last capture began. */
+  changedSinceCapture: number | undefined;
+
+  idleAt = 0;
+  /** Idle deadline as the store has it. */
+  storedIdleAt = 0;
+  absoluteAt: number | undefined;
+
+  /** Hash of the bytes last committed: the same bytes need no new commit. */
+  digest = '';
+  /** Bytes of the sealed snapshot last committed. */
+  size = 0;
+  /** `performance.now()` of that commit. */
+  committedAt = 0;
+
+  /** False while the app is known not to hold the session; it is then brought back when the app asks for it. */
+  inApp = true;
+  unprotected: UnprotectedReason | undefined;
+  unprotectedLogged = false;
+  /** Failures in a row that concern this session alone. */
+  failures = 0;
+  /** Code of the last failure, for those who waited in vain. */
+  lastFailure: string | undefined;
+  readonly waiters = new Set<CommitWaiter>();
+
+  constructor(id: string, key: SessionKey) {
+    this.id = id;
+    this.key = key;
+  }
+
+  get deadlines(): Deadlines {
+    return { idleAt: this.idleAt, absoluteAt: this.absoluteAt };
+  }
+
+  get expiresAt(): number {
+    return Math.min(this.idleAt, this.absoluteAt ?? Number.POSITIVE_INFINITY);
+  }
+
+  get isDirty(): boolean {
+    return this.changes > this.covered;
+  }
+
+  /** From here on, changes may be missing in what is captured. Returns how many are certainly in it. */
+  beginCapture(): number {
+    this.changedSinceCapture = undefined;
+    return this.changes;
+  }
+
+  /** Answers everyone who waits for no more than the first `changes` changes. */
+  settle(changes: number, commit: SessionCommit): void {
+    for (const waiter of this.waiters) {
+      if (waiter.changes > changes) continue;
+      this.waiters.delete(waiter);
+      waiter.settle(commit);
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import type { CommitResult, SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Counters } from '../counters.ts';
+import type { Forgetter } from '../ownership/forgetter.ts';
+import type { OwnedSession } from '../ownership/owned-session.ts';
+import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import type { Loss, RecentLosses } from '../ownership/recent-losses.ts';
+import { sealingOf } from '../snapshot/envelope.ts';
+import type { SnapshotSeal } from '../snapshot/snapshot-seal.ts';
+import type { SessionSource } from '../sources/session-source.ts';
+import type { Capture, FreshBytes } from './capture.ts';
+import type { StoreHealth } from './store-health.ts';
+
+export type CommitOutcome =
+  /** The store holds every change up to the capture. */
+  | { readonly outcome: 'committed' }
+  /** The session is not this agent's any more; the app has been told to forget it. */
+  | { readonly outcome: Loss }
+  | { readonly outcome: 'gone' }
+  | { readonly outcome: 'unprotected' }
+  /** Nothing is known, nothing is lost: to be tried again with a new capture. */
+  | { readonly outcome: 'failed'; readonly failure: StickshiftError };
+
+export interface CommitterParts {
+  readonly backend: string;
+  readonly source: SessionSource;
+  readonly store: SnapshotStore;
+  readonly health: StoreHealth;
+  readonly seal: SnapshotSeal;
+  readonly owned: OwnedSessions;
+  readonly capture: Capture;
+  readonly losses: RecentLosses;
+  readonly forgetter: Forgetter;
+  readonly counters: Counters;
+}
+
+/** One attempt to bring one session's bytes into the store. Everything here runs inside the session's queue. */
+export class Committer {
+  readonly #parts: CommitterParts;
+
+  constructor(parts: CommitterParts) {
+    this.#parts = parts;
+  }
+
+  async commit(session: OwnedSession): Promise<CommitOutcome> {
+    const { owned, capture } = this.#parts;
+    if (!owned.isCurrent(session)) return { outcome: 'gone' };
+    const result = await capture.take(session);
+    if (result.outcome === 'same') return { outcome: 'committed' };
+    if (result.outcome !== 'fresh') return result;
+    try {
+      if (session.doubt !== undefined && !(await this.#isOurs(session, session.doubt))) {
+        return await this.lose(session, 'fenced');
+      }
+      return await this.#write(session, result);
+    } catch (error) {
+      return { outcome: 'failed', failure: asStickshiftError(error) };
+    }
+  }
+
+  /** Seals captured bytes as the session's next commit. The seq is used up, whatever becomes of it. */
+  async seal(
+    session: OwnedSession,
+    { captured }: FreshBytes,
+  ): Promise<{ seq: number; snapshot: Uint8Array }> {
+    const seq = ++session.seq;
+    const snapshot = await this.#parts.seal.seal(
+      session.key,
+      { epoch: session.epoch, seq },
+      {
+        source: this.#parts.source.kind,
+        sessionId: session.id,
+        idleAt: captured.idleAt,
+        data: captured.data,
+      },
+    );
+    return { seq, snapshot };
+  }
+
+  /** The store confirmed a commit. */
+  confirmed(session: OwnedSession, bytes: FreshBytes, seq: number, size: number): void {
+    session.proven = true;
+    session.doubt = undefined;
+    session.committedSeq = seq;
+    session.digest = bytes.digest;
+    session.size = size;
+    session.committedAt = performance.now();
+    session.storedIdleAt = bytes.captured.idleAt;
+    this.#parts.counters.commits.committed++;
+    this.#parts.capture.covered(session, bytes.changes);
+  }
+
+  /** The record is somebody else's, or a tombstone: the app's copy must go, before anyone sees more of it. */
+  async lose(session: OwnedSession, loss: Loss): Promise<{ readonly outcome: Loss }> {
+    const { owned, losses, forgetter } = this.#parts;
+    losses.note(session.id, loss);
+    owned.delete(session, { outcome: loss });
+    await forgetter.forget(session.id, session.key);
+    return { outcome: loss };
+  }
+
+  /**
+   * A commit was refused as stale. True when the record is ours all the same, for instance after the store fell back to
+   * an older state of itself and came forward again; `session.seq` is then past the record's.
+   */
+  async catchUp(session: OwnedSession): Promise<boolean> {
+    const { store, health, backend } = this.#parts;
+    // An unproven session came from the app, and so the record is that of an earlier session by this ID.
+    if (!session.proven) return false;
+    const record = await health.watch(store.lookup(session.key));
+    if (!record) return true;
+    if (record.state !== 'active' || record.owner !== backend || record.epoch !== session.epoch) return false;
+    session.seq = Math.max(session.seq, record.seq);
+    return true;
+  }
+
+  async #write(session: OwnedSession, bytes: FreshBytes, mayCatchUp = true): Promise<CommitOutcome> {
+    const { counters, capture } = this.#parts;
+    const sealed = await this.seal(session, bytes).catch((error: unknown) => asStickshiftError(error));
+    if (sealed instanceof StickshiftError) {
+      capture.giveUp(session, bytes.changes, 'not-capturable', sealed);
+      return { outcome: 'unprotected' };
+    }
+    const result = await this.#send(session, bytes, sealed);
+    if (result.outcome === 'committed') {
+      this.confirmed(session, bytes, sealed.seq, sealed.snapshot.length);
+      return result;
+    }
+    counters.commits[result.outcome]++;
+    if (result.outcome !== 'stale') return this.lose(session, result.outcome);
+    if (mayCatchUp && (await this.catchUp(session))) return this.#write(session, bytes, false);
+    return this.lose(session, 'fenced');
+  }
+
+  async #send(
+    session: OwnedSession,
+    bytes: FreshBytes,
+    sealed: { readonly seq: number; readonly snapshot: Uint8Array },
+  ): Promise<CommitResult> {
+    const { store, health, backend, counters } = this.#parts;
+    const deadlines = { idleAt: bytes.captured.idleAt, absoluteAt: session.absoluteAt };
+    try {
+      return await health.watch(
+        store.commit(session.key, { owner: backend, epoch: session.epoch, ...sealed, deadlines }),
+      );
+    } catch (error) {
+      counters.commits.failed++;
+      if (!session.proven) {
+        // Certainly without effect: the seq is free again. A first commit must have seq 1, or it could pass for a later
+        // commit of somebody else's session with this ID.
+        if (asStickshiftError(error).code === 'STORE_UNREACHABLE') session.seq--;
+        else session.doubt = sealingOf(sealed.snapshot);
+      }
+      throw error;
+    }
+  }
+
+  /** After a first commit of unknown fate: is the record, if there is one, that commit? */
+  async #isOurs(session: OwnedSession, sealing: string): Promise<boolean> {
+    const { store, health, backend } = this.#parts;
+    const record = await health.watch(store.read(session.key));
+    if (record) {
+      const ours =
+        record.state === 'active' && record.owner === backend && sealingOf(record.snapshot) === sealing;
+      if (!ours) return false;
+      session.committedSeq = record.seq;
+    }
+    // No record, or our own: whatever appears from now on under our name and this epoch is ours.
+    session.proven = true;
+    session.doubt = undefined;
+    return true;
+  }
+}

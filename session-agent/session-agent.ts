@@ -1,0 +1,247 @@
+import type { Logger } from 'pino';
+import type { AdoptAnswer, ReleaseAnswer, ReleaseIdleAnswer, SessionCommit } from '../protocol/agent-api.ts';
+import type { SessionKey } from '../protocol/session-key.ts';
+import { ATTRIBUTE } from '../protocol/telemetry-names.ts';
+import type { SnapshotStore } from '../store/snapshot-store.ts';
+import { Counters } from './counters.ts';
+import { Adopts } from './handoff/adopts.ts';
+import { Misses } from './handoff/misses.ts';
+import { Reconciler } from './handoff/reconciler.ts';
+import { Rehydration } from './handoff/rehydration.ts';
+import { Releases } from './handoff/releases.ts';
+import { Forgetter } from './ownership/forgetter.ts';
+import { OwnedSessions } from './ownership/owned-sessions.ts';
+import { RecentLosses } from './ownership/recent-losses.ts';
+import { SessionQueue } from './ownership/session-queue.ts';
+import { within } from './ownership/within.ts';
+import { Capture } from './replicator/capture.ts';
+import { CommitAnswers } from './replicator/commit-answers.ts';
+import { Committer } from './replicator/committer.ts';
+import { Dispatcher } from './replicator/dispatcher.ts';
+import { Expiry } from './replicator/expiry.ts';
+import { Logouts } from './replicator/logouts.ts';
+import { Replicator } from './replicator/replicator.ts';
+import { type BackoffTimes, StoreHealth } from './replicator/store-health.ts';
+import type { SnapshotSeal } from './snapshot/snapshot-seal.ts';
+import type { CapturedSession, SessionEnd, SessionSource, SourceListener } from './sources/session-source.ts';
+
+export interface SessionAgentOptions {
+  readonly backend: string;
+  readonly source: SessionSource;
+  readonly store: SnapshotStore;
+  readonly seal: SnapshotSeal;
+  readonly deriveKey: (sessionId: string) => SessionKey;
+  readonly logger: Logger;
+  readonly limits: {
+    /** Largest session that is saved, bytes. */
+    readonly session: number;
+    /** Most sessions looked after. */
+    readonly sessions: number;
+    /** Commits under way at once. */
+    readonly commits: number;
+  };
+  readonly lifetime: {
+    /** Longest life of a session, milliseconds. */
+    readonly absolute: number | undefined;
+    /** How long a tombstone stands at least, milliseconds. */
+    readonly tombstone: number;
+  };
+  /** Waits between attempts. Default: 100 ms doubling to 5 s, 250 ms while a response is held. */
+  readonly times?: BackoffTimes;
+  /** How long a logout waits for its tombstone, milliseconds. Default: 5 s. */
+  readonly logoutWaitMs?: number;
+}
+
+/** Looks after the sessions of one app server: what it holds of them, what the store holds, and whose they are. */
+export class SessionAgent implements SourceListener {
+  readonly counters = new Counters();
+  readonly owned: OwnedSessions;
+  readonly expiry: Expiry;
+  readonly #options: SessionAgentOptions;
+  readonly #queue = new SessionQueue();
+  readonly #health: StoreHealth;
+  readonly #dispatcher: Dispatcher;
+  readonly #forgetter: Forgetter;
+  readonly #replicator: Replicator;
+  readonly #logouts: Logouts;
+  readonly #commitAnswers: CommitAnswers;
+  readonly #adopts: Adopts;
+  readonly #releases: Releases;
+  readonly #misses: Misses;
+  readonly #reconciler: Reconciler;
+  #stopping = false;
+
+  constructor(options: SessionAgentOptions) {
+    this.#options = options;
+    const { backend, source, store, seal, logger, limits, lifetime } = options;
+    const times = options.times && { times: options.times };
+    const queue = this.#queue;
+    const losses = new RecentLosses();
+    const owned = new OwnedSessions(limits.sessions, options.deriveKey);
+    const health = new StoreHealth(logger, options.times);
+    const dispatcher = new Dispatcher(limits.commits, health);
+    const forgetter = new Forgetter(source, owned, queue, logger);
+    const capture = new Capture(source, owned, limits.session, logger);
+    const parts = {
+      ...{
+        backend,
+        source,
+        store,
+        health,
+        seal,
+        owned,
+        queue,
+        losses,
+        forgetter,
+        dispatcher,
+        capture,
+        logger,
+      },
+      ...{ counters: this.counters, concurrency: limits.commits },
+      ...times,
+    };
+    const committer = new Committer(parts);
+    const isAttached = () => this.#reconciler.isAttached;
+    const replicator = new Replicator({ ...parts, committer, isAttached });
+    const logouts = new Logouts({
+      ...parts,
+      tombstoneMs: lifetime.tombstone,
+      limit: limits.sessions,
+      ...(options.logoutWaitMs !== undefined && { waitMs: options.logoutWaitMs }),
+    });
+    const rehydration = new Rehydration({ ...parts, replicator });
+    const handoff = { ...parts, committer, replicator, logouts, rehydration };
+
+    this.owned = owned;
+    this.#health = health;
+    this.#dispatcher = dispatcher;
+    this.#forgetter = forgetter;
+    this.#replicator = replicator;
+    this.#logouts = logouts;
+    this.#commitAnswers = new CommitAnswers({ ...handoff, reconciled: () => this.#reconciler.whenReady() });
+    this.#adopts = new Adopts({ ...handoff, isReady: () => this.#reconciler.notReady === undefined });
+    this.#releases = new Releases(handoff);
+    this.#misses = new Misses(handoff);
+    this.#reconciler = new Reconciler({ ...handoff, ownNew: (id) => this.#changedNew(id) });
+    this.expiry = new Expiry({ ...parts, replicator });
+  }
+
+  /** Why the agent is not ready; `undefined` when it is. */
+  get notReady(): string | undefined {
+    return this.#stopping ? 'stopping' : this.#reconciler.notReady;
+  }
+
+  get store(): 'ok' | 'unreachable' {
+    return this.#health.isOk ? 'ok' : 'unreachable';
+  }
+
+  async start(): Promise<void> {
+    await this.#options.source.start(this);
+    this.expiry.start();
+  }
+
+  /**
+   * Ends everything within about `deadlineMs`: saves what is dirty, and stays the owner, so that the app's next start
+   * finds its sessions here. Resolves with the number of sessions that could not be saved any more.
+   */
+  async stop(deadlineMs: number): Promise<number> {
+    this.#stopping = true;
+    this.expiry.stop();
+    const until = performance.now() + deadlineMs;
+    await this.#flush(deadlineMs);
+    await this.#options.source.stop();
+    // The source may have told of a last change while it stopped.
+    await this.#flush(Math.max(0, until - performance.now()));
+    this.#dispatcher.stop();
+    this.#replicator.stop();
+    this.#logouts.stop();
+    this.#forgetter.stop();
+    this.#reconciler.stop();
+    return this.owned.dirty.size + this.#logouts.size;
+  }
+
+  // What gateways ask for
+
+  adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
+    return this.#adopts.adopt(sessionId, ifEpoch);
+  }
+
+  release(sessionId: string): Promise<ReleaseAnswer> {
+    return this.#releases.release(sessionId);
+  }
+
+  releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer> {
+    return this.#releases.releaseIdle(except, limit);
+  }
+
+  commit(sessionIds: readonly string[], timeoutMs: number): Promise<SessionCommit[]> {
+    return this.#commitAnswers.commit(sessionIds, timeoutMs);
+  }
+
+  // What the source tells
+
+  changed(id: string): void {
+    const session = this.owned.get(id);
+    if (session) this.#replicator.changed(session);
+    else if (this.#logouts.due(id)) this.#forgetLater(id);
+    else if (this.#reconciler.notReady !== undefined) this.#reconciler.defer(id);
+    else this.#changedNew(id);
+  }
+
+  touched(id: string, idleAt: number): void {
+    const session = this.owned.get(id);
+    if (session) this.#replicator.touched(session, idleAt);
+    else this.changed(id);
+  }
+
+  async ended(id: string, how: SessionEnd): Promise<void> {
+    if (how === 'logout') return this.#logouts.end(id);
+    const session = this.owned.get(id);
+    if (session) this.owned.delete(session, { outcome: 'not-held' });
+    this.owned.dropOverflow(id);
+  }
+
+  missed(id: string): Promise<CapturedSession | undefined> {
+    return this.#misses.find(id);
+  }
+
+  attached(): void {
+    this.#reconciler.attached();
+  }
+
+  detached(reason: string): void {
+    this.#reconciler.detached(reason);
+  }
+
+  /** The app has a session that this agent never heard of. Its first commit shows whether it may have it. */
+  #changedNew(id: string): void {
+    const session = this.owned.add(id);
+    if (!session) {
+      this.#overflowed(id);
+      return;
+    }
+    const { absolute } = this.#options.lifetime;
+    session.absoluteAt = absolute === undefined ? undefined : Date.now() + absolute;
+    this.#replicator.changed(session);
+  }
+
+  #overflowed(id: string): void {
+    if (!this.owned.addOverflow(id)) return;
+    this.#options.logger.warn(
+      { [ATTRIBUTE.sessionKey]: this.owned.keyOf(id), reason: 'limits.sessions' },
+      'session is unprotected: the agent looks after as many as it may',
+    );
+  }
+
+  /** A request beside the logout put the session back into the app. */
+  #forgetLater(id: string): void {
+    void this.#queue.run(id, () => this.#forgetter.forget(id, this.owned.keyOf(id)));
+  }
+
+  async #flush(deadlineMs: number): Promise<void> {
+    const late = AbortSignal.timeout(deadlineMs);
+    const unsaved = [...this.owned.dirty].map((session) => this.#replicator.covered(session, late));
+    const all = [...unsaved, ...this.#logouts.allDue()];
+    if (all.length > 0) await this.#dispatcher.hurry(within(Promise.all(all), deadlineMs));
+  }
+}
