@@ -17,7 +17,7 @@ export function bindingCookie(
   const cookies = route.routing.affinity;
   const { affinity } = route;
   const now = Date.now();
-  const session = sessionId === undefined ? 0 : cookies.sessionTag(sessionId);
+  const session = sessionId === undefined ? 0 : cookies.sessionTag(sessionId, affinity);
   const same = affinity !== undefined && affinity.backend === backend.id;
   if (
     same &&
@@ -32,7 +32,8 @@ export function bindingCookie(
   const value = cookies.issue({
     backend: backend.id,
     epoch,
-    session,
+    // Made with the signing key, which may not be the one that the client's cookie was made with.
+    session: sessionId === undefined ? 0 : cookies.sessionTag(sessionId),
     ...(same ? { issuedAt: affinity.issuedAt } : {}),
     now,
   });

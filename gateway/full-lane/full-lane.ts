@@ -18,7 +18,7 @@ import { errorAnswer } from '../answers/error-answer.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
 import { checkRequest } from '../forwarding/request-check.ts';
-import type { RequestHeaderBuilder } from '../forwarding/request-headers.ts';
+import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { Destinations } from '../routing/destinations.ts';
 import type { Router } from '../routing/router.ts';
@@ -39,7 +39,7 @@ interface FullLaneOptions {
   readonly relay: AnswerRelay;
   readonly health: HealthMonitor;
   readonly inFlight: InFlightSessions;
-  readonly headers: RequestHeaderBuilder;
+  readonly headers: RequestHeaders;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
   readonly accessLog: boolean;
@@ -121,6 +121,7 @@ export class FullLane {
   ): Promise<void> {
     const { router, headers, measuredBodyLimit } = this.#options;
     const head = checkRequest(request);
+    request.url = head.target;
     const route = router.route(head);
     const client = headers.client(request);
     const chunked = request.headers['transfer-encoding'] !== undefined;

@@ -76,7 +76,7 @@ export class Router {
     let boundEpoch = affinity?.epoch ?? 0;
     // A binding that was seen for another session, or for none, says nothing about where this one is.
     let seenAt =
-      affinity && session && affinity.session === routing.affinity.sessionTag(session.id)
+      affinity && session && affinity.session === routing.affinity.sessionTag(session.id, affinity)
         ? affinity.seenAt
         : 0;
     const known = session && this.#known.get(session.ref);

@@ -62,11 +62,13 @@ export class UpgradeHandler {
   async #serve(
     request: IncomingMessage,
     client: Duplex,
-    head: Buffer,
+    firstBytes: Buffer,
     refuse: (failure: StickshiftError) => void,
   ): Promise<void> {
     const { router, headers, tunnels, counters } = this.#options;
-    const route = router.route(checkRequest(request));
+    const head = checkRequest(request);
+    request.url = head.target;
+    const route = router.route(head);
     const { backend, epoch, upstream } = await this.#connect(route);
     if (client.destroyed) {
       upstream.destroy();
@@ -79,7 +81,10 @@ export class UpgradeHandler {
     client.once('close', () => {
       backend.inFlight -= 1;
     });
-    const tunnel = await tunnels.open({ request, client, head, backend, cookie, refuse }, upstream);
+    const tunnel = await tunnels.open(
+      { request, client, head: firstBytes, backend, cookie, refuse },
+      upstream,
+    );
     if (tunnel) counters.countResponse(101);
   }
 
