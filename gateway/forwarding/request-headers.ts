@@ -1,0 +1,117 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { stripCookie } from '../cookies/cookie-header.ts';
+import { isForwardingHeader } from './client-claims.ts';
+import { HOP_BY_HOP, nominatedHeaders } from './hop-by-hop.ts';
+import { clientAddress, plainAddress, type TrustedProxies } from './trusted-proxies.ts';
+
+/** The connection that a request came on, and its headers; `http.IncomingMessage` is one. */
+export interface ArrivedRequest {
+  readonly headers: IncomingHttpHeaders;
+  readonly socket: {
+    readonly remoteAddress?: string | undefined;
+    /** True on a TLS socket. */
+    readonly encrypted?: boolean | undefined;
+  };
+}
+
+/** Who sent a request, as far as trusted proxies vouch for it. */
+export interface Client {
+  readonly address: string;
+  /** Came over TLS, to us or to the trusted proxy in front. */
+  readonly encrypted: boolean;
+  /** Address of the connection's other end. */
+  readonly peer: string;
+  /** The peer is a trusted proxy: its X-Forwarded-* headers are believed. */
+  readonly peerTrusted: boolean;
+}
+
+export interface RequestHeaders {
+  client(request: ArrivedRequest): Client;
+  /**
+   * The headers for the backend, an object of its own. Without Transfer-Encoding, and with the client's Content-Length:
+   * whoever sends the body on may have to change them.
+   *
+   * @param options - `upgrade`: keep the WebSocket handshake's Connection and Upgrade
+   */
+  forBackend(
+    request: ArrivedRequest,
+    client: Client,
+    options?: { readonly upgrade?: boolean },
+  ): IncomingHttpHeaders;
+}
+
+export interface RequestHeadersOptions {
+  readonly trustedProxies: TrustedProxies;
+  /** Name of the affinity cookie; the application never sees it. */
+  readonly affinityCookie: string;
+}
+
+/**
+ * Builds what a backend is told. `Via` is not added, as by no other gateway of this kind: nginx and others stop compressing
+ * for whoever sends it.
+ */
+export function createRequestHeaders(options: RequestHeadersOptions): RequestHeaders {
+  const { trustedProxies, affinityCookie } = options;
+  return {
+    client({ headers, socket }) {
+      const peer = plainAddress(socket.remoteAddress ?? '');
+      const peerTrusted = trustedProxies(peer);
+      if (!peerTrusted) return { address: peer, encrypted: socket.encrypted === true, peer, peerTrusted };
+      const proto = firstOf(headers['x-forwarded-proto']) ?? (socket.encrypted ? 'https' : 'http');
+      return {
+        address: clientAddress(peer, headers['x-forwarded-for'] as string | undefined, trustedProxies),
+        encrypted: proto.toLowerCase() === 'https',
+        peer,
+        peerTrusted,
+      };
+    },
+
+    forBackend({ headers }, client, { upgrade = false } = {}) {
+      const nominated = nominatedHeaders(headers.connection);
+      const forwarded: IncomingHttpHeaders = {};
+      for (const name in headers) {
+        if (isDropped(name) || nominated?.has(name)) continue;
+        if (!client.peerTrusted && isForwardingHeader(name)) continue;
+        forwarded[name] = headers[name];
+      }
+      if (headers.cookie !== undefined) {
+        const cookie = stripCookie(headers.cookie, affinityCookie);
+        if (cookie === undefined) delete forwarded.cookie;
+        else forwarded.cookie = cookie;
+      }
+      if (upgrade) {
+        forwarded.connection = 'Upgrade';
+        forwarded.upgrade = headers.upgrade;
+      }
+      describeClient(forwarded, client, headers.host);
+      return forwarded;
+    },
+  };
+}
+
+function isDropped(name: string): boolean {
+  // Expect has been answered here. `Proxy` would become HTTP_PROXY in CGI and PHP, and send the app's own requests astray.
+  return HOP_BY_HOP.has(name) || name === 'expect' || name === 'proxy';
+}
+
+function describeClient(forwarded: IncomingHttpHeaders, client: Client, host: string | undefined): void {
+  const earlier = forwarded['x-forwarded-for'];
+  const scheme = client.encrypted ? 'https' : 'http';
+  forwarded['x-forwarded-for'] = earlier ? `${earlier}, ${client.peer}` : client.peer;
+  forwarded['x-forwarded-proto'] = scheme;
+  if (host === undefined) return;
+  forwarded['x-forwarded-host'] ??= host;
+  forwarded['x-forwarded-port'] ??= portOf(host) ?? (client.encrypted ? '443' : '80');
+}
+
+/** The port that the client sees, which behind a port mapping is not the one that we listen on. */
+function portOf(host: string): string | undefined {
+  return /:(\d+)$/.exec(host)?.[1];
+}
+
+/** Proxies that add to the list instead of replacing it put the client's own scheme first. */
+function firstOf(list: string | readonly string[] | undefined): string | undefined {
+  if (typeof list !== 'string') return undefined;
+  const comma = list.indexOf(',');
+  return (comma === -1 ? list : list.slice(0, comma)).trim();
+}
