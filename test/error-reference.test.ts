@@ -15,6 +15,6 @@ for (const [code, kind] of Object.entries(ERROR_KINDS)) {
   test(`docs/errors.md states the status and retry safety of ${code} as the code has them`, () => {
     const section = page.split(/^### /m).find((part) => part.startsWith(`\`${code}\``)) ?? '';
     assert.match(section, new RegExp(`\\b${kind.status}\\b`));
-    assert.match(section, kind.retrySafe ? /safe to send again/ : /not safe to send again/);
+    assert.match(section, kind.retrySafe ? /, safe to send again/ : /, not safe to send again/);
   });
 }
