@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { splitAddress } from './listen-address.ts';
+import { settingFacts } from './setting-facts.ts';
 import { duration, optionalDuration, size } from './units.ts';
 
 const name = z
@@ -14,12 +16,14 @@ const listen = (fallback: string, what: string) =>
   z
     .string()
     .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]/]+):\d{1,5}$/, 'expected host:port, such as 127.0.0.1:8080')
+    .refine((address) => splitAddress(address).port <= 65_535, 'expected a port up to 65535')
     .default(fallback)
     .describe(what);
 
 const keyList = z
   .array(z.string().min(16, 'expected at least 16 characters'))
-  .min(1)
+  .min(1, 'expected at least one key')
+  .register(settingFacts, { secret: true })
   .optional()
   .describe('Rotation list: the first is used, all are accepted. Default: derived from `secret`.');
 
@@ -31,6 +35,8 @@ const storeSchema = z
         /^(sqlite:.+|rediss?:\/\/.+|redis\+sentinel:\/\/.+|redis\+cluster:\/\/.+)$/,
         'expected sqlite:PATH, redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE or redis+cluster://HOST:PORT,HOST:PORT',
       )
+      // It may hold a password.
+      .register(settingFacts, { secret: true })
       .default('sqlite:.stickshift/sessions.sqlite')
       .describe('Where snapshots are kept. Gateways and agents of one installation share it.'),
     commandTimeout: duration('500ms').describe('How long one store command may take.'),
@@ -77,7 +83,8 @@ const gatewaySchema = z
         listen: listen('127.0.0.1:8081', 'Where the admin API, /healthz, /readyz and /metrics answer.'),
         token: z
           .string()
-          .min(16)
+          .min(16, 'expected at least 16 characters')
+          .register(settingFacts, { secret: true })
           .optional()
           .describe('Bearer token of the admin API; needed unless it listens on loopback.'),
       })
@@ -279,6 +286,7 @@ export const configSchema = z
     secret: z
       .string()
       .min(32, 'expected at least 32 characters; `openssl rand -hex 32` makes some')
+      .register(settingFacts, { secret: true })
       .describe('The installation’s secret: session keys, agent token and default keys are derived from it.'),
     store: storeSchema,
     gateway: gatewaySchema,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { settingFacts } from './setting-facts.ts';
 
 const DURATION_UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
@@ -20,20 +21,22 @@ export function parseSize(text: string): number | undefined {
   return Number(match[1]) * SIZE_UNITS[match[2] as keyof typeof SIZE_UNITS];
 }
 
-/** A duration with a unit; its output is milliseconds. */
-export function duration(fallback: string) {
-  return z
+const durationText = () =>
+  z
     .string()
     .regex(DURATION, 'expected a duration with a unit, such as 500ms, 30s or 2h')
+    .register(settingFacts, { unit: 'duration' });
+
+/** A duration with a unit; its output is milliseconds. */
+export function duration(fallback: string) {
+  return durationText()
     .default(fallback)
     .transform((text) => parseDuration(text) as number);
 }
 
 /** A duration that may be left out; its output is milliseconds or undefined. */
 export function optionalDuration() {
-  return z
-    .string()
-    .regex(DURATION, 'expected a duration with a unit, such as 500ms, 30s or 2h')
+  return durationText()
     .optional()
     .transform((text) => (text === undefined ? undefined : (parseDuration(text) as number)));
 }
@@ -43,6 +46,7 @@ export function size(fallback: string) {
   return z
     .string()
     .regex(SIZE, 'expected a size with a unit, such as 64KiB or 1MiB')
+    .register(settingFacts, { unit: 'size' })
     .default(fallback)
     .transform((text) => parseSize(text) as number);
 }

@@ -1,0 +1,113 @@
+import { didYouMean } from './closest.ts';
+import { isLoopback, splitAddress } from './listen-address.ts';
+import type { SettingPath } from './problems.ts';
+import type { Config } from './schema.ts';
+
+/** What is wrong with settings that are each right by themselves. */
+export interface Contradiction {
+  readonly path: SettingPath;
+  readonly message: string;
+}
+
+export function crossCheck(config: Config): Contradiction[] {
+  return [...gatewayChecks(config), ...cookieChecks(config), ...poolChecks(config), ...agentChecks(config)];
+}
+
+function* gatewayChecks({ gateway }: Config): Generator<Contradiction> {
+  const { listen, admin } = gateway;
+  if (!isLoopback(splitAddress(admin.listen).host) && admin.token === undefined) {
+    yield {
+      path: ['gateway', 'admin', 'token'],
+      message: `is missing; ${admin.listen} is open to the network, so set a token, or listen on 127.0.0.1`,
+    };
+  }
+  if (listen === admin.listen && splitAddress(listen).port !== 0) {
+    yield {
+      path: ['gateway', 'admin', 'listen'],
+      message: 'expected another address than gateway.listen',
+    };
+  }
+}
+
+function* cookieChecks({ gateway, pools }: Config): Generator<Contradiction> {
+  const { affinity } = gateway;
+  if (affinity.renewAfter >= affinity.idle) {
+    yield {
+      path: ['gateway', 'affinity', 'renewAfter'],
+      message: 'expected less than gateway.affinity.idle, or clients lose their backend while they use it',
+    };
+  }
+  if (affinity.secure === 'never' && (affinity.partitioned || affinity.sameSite === 'None')) {
+    yield {
+      path: ['gateway', 'affinity', 'secure'],
+      message: 'expected "auto" or "always": browsers refuse SameSite=None and Partitioned without Secure',
+    };
+  }
+  for (const [name, pool] of Object.entries(pools)) {
+    if (pool.session.cookie === affinity.cookie) {
+      yield {
+        path: ['pools', name, 'session', 'cookie'],
+        message: `expected another name than the affinity cookie's, "${affinity.cookie}" (gateway.affinity.cookie)`,
+      };
+    }
+  }
+}
+
+function* poolChecks({ pools }: Config): Generator<Contradiction> {
+  const agents = new Map<string, string>();
+  const matches = new Map<string, string>();
+  for (const [pool, { backends, match }] of Object.entries(pools)) {
+    const urls = new Map<string, string>();
+    for (const [id, { url, agent }] of Object.entries(backends)) {
+      const path = ['pools', pool, 'backends', id];
+      const sameUrl = claim(urls, new URL(url).href, `${pool}.${id}`);
+      if (sameUrl) yield { path: [...path, 'url'], message: `is the URL of ${sameUrl} too` };
+      const sameAgent = claim(agents, new URL(agent).href, `${pool}.${id}`);
+      if (sameAgent) {
+        yield {
+          path: [...path, 'agent'],
+          message: `is the agent of ${sameAgent} too; each backend has an agent of its own`,
+        };
+      }
+    }
+    const sameMatch = claim(matches, JSON.stringify([match.hosts.toSorted(), match.paths.toSorted()]), pool);
+    if (sameMatch) {
+      yield {
+        path: ['pools', pool, 'match'],
+        message: `matches the same requests as pool "${sameMatch}", which would get all of them`,
+      };
+    }
+  }
+}
+
+function* agentChecks({ agents, pools }: Config): Generator<Contradiction> {
+  const served = new Map<string, string>();
+  for (const [name, agent] of Object.entries(agents)) {
+    const pool = pools[agent.pool];
+    if (!pool) {
+      yield {
+        path: ['agents', name, 'pool'],
+        message: `no pool is called "${agent.pool}"${didYouMean(agent.pool, Object.keys(pools))}`,
+      };
+      continue;
+    }
+    const backend = agent.backend ?? name;
+    const path = agent.backend === undefined ? ['agents', name] : ['agents', name, 'backend'];
+    if (!Object.hasOwn(pool.backends, backend)) {
+      yield {
+        path,
+        message: `pool "${agent.pool}" has no backend "${backend}"${didYouMean(backend, Object.keys(pool.backends))}`,
+      };
+      continue;
+    }
+    const other = claim(served, `${agent.pool}.${backend}`, name);
+    if (other) yield { path, message: `agent "${other}" stands beside backend "${backend}" already` };
+  }
+}
+
+/** Notes who has `value`; returns who had it before. */
+function claim(taken: Map<string, string>, value: string, who: string): string | undefined {
+  const before = taken.get(value);
+  if (before === undefined) taken.set(value, who);
+  return before;
+}

@@ -1,0 +1,12 @@
+import * as z from 'zod';
+
+/** What zod does not know about a setting, and people and the environment need to. */
+export interface SettingFacts {
+  /** A number with a unit, written as text. */
+  readonly unit?: 'duration' | 'size';
+  /** Never shown in an error or a log; may be read from a file, named by `<VARIABLE>_FILE`. */
+  readonly secret?: true;
+}
+
+/** Filled by the schema itself, where the settings are declared. */
+export const settingFacts = z.registry<SettingFacts>();
