@@ -24,13 +24,16 @@ import {
 import { StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { Backend } from '../backends/backend.ts';
+import { type ExchangeAnswer, ExchangeFailure, exchange } from '../exchange/exchange.ts';
+import { parseJson } from '../exchange/parse-json.ts';
 import { adoptAnswer, agentStatus, commitAnswer, releaseAnswer, releaseIdleAnswer } from './agent-answers.ts';
-import { invalidAnswer, noAnswer, parseJson, refusal } from './call-errors.ts';
-import { type ExchangeAnswer, ExchangeFailure, exchange } from './exchange.ts';
+import { invalidAnswer, noAnswer, refusal } from './call-errors.ts';
 
 /** Connections to one agent. Calls beyond them wait for their turn, within their own time limit. */
 const MAX_CONNECTIONS = 128;
 const MAX_IDLE_CONNECTIONS = 16;
+/** Answers of an agent are small; whatever is longer is not one. */
+const MAX_ANSWER_BYTES = 256 * 1024;
 /** How much longer than the agent itself we wait for a commit. */
 const COMMIT_GRACE_MS = 250;
 
@@ -103,7 +106,17 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
       const url = new URL(path, backend.agentUrl);
       let answer: ExchangeAnswer;
       try {
-        answer = await exchange({ url, method, headers, body: text, agent: connections, timeoutMs, signal });
+        answer = await exchange({
+          url,
+          method,
+          headers,
+          body: text,
+          agent: connections,
+          timeoutMs,
+          maxBytes: MAX_ANSWER_BYTES,
+          overlong: 'fails',
+          signal,
+        });
       } catch (error) {
         throw error instanceof ExchangeFailure ? noAnswer(backend, error) : error;
       }

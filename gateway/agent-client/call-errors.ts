@@ -1,18 +1,22 @@
 import { ERROR_KINDS, type ErrorCode, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
+import type { ExchangeAnswer, ExchangeFailure, FailureKind } from '../exchange/exchange.ts';
+import { parseJson } from '../exchange/parse-json.ts';
 import { apiErrorBody } from './agent-answers.ts';
-import type { ExchangeAnswer, ExchangeFailure } from './exchange.ts';
+
+/** Error codes of exchanges with an agent. */
+export const AGENT_FAILURE_CODES = {
+  refused: 'AGENT_UNREACHABLE',
+  unreachable: 'AGENT_UNREACHABLE',
+  late: 'AGENT_NO_ANSWER',
+  broken: 'AGENT_NO_ANSWER',
+  nonsense: 'AGENT_INVALID',
+} as const satisfies Record<FailureKind, ErrorCode>;
 
 /** A call that got no usable answer, by whether it may have had an effect. */
 export function noAnswer(backend: Backend, failure: ExchangeFailure): StickshiftError {
-  const code = failure.neverSent
-    ? 'AGENT_UNREACHABLE'
-    : failure.nonsense
-      ? 'AGENT_INVALID'
-      : 'AGENT_NO_ANSWER';
-  return new StickshiftError(code, `agent of ${backend.id} at ${backend.agentUrl.host}: ${failure.message}`, {
-    cause: failure,
-  });
+  const message = `agent of ${backend.id} at ${backend.agentUrl.host}: ${failure.message}`;
+  return new StickshiftError(AGENT_FAILURE_CODES[failure.kind], message, { cause: failure });
 }
 
 /** An answer that is not what the protocol says. */
@@ -33,15 +37,6 @@ export function refusal(backend: Backend, answer: ExchangeAnswer): StickshiftErr
     return invalidAnswer(backend, 'it refuses the token; do gateway and agent have the same secret?');
   }
   return invalidAnswer(backend, `status ${answer.status} ${code}: ${message}`);
-}
-
-/** `undefined` when the text is no JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function isPassedOn(code: string): code is ErrorCode {

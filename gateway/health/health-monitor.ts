@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
-import { StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
+import { publishBackendUp } from './backend-up-gauge.ts';
+import { BackendWatch } from './backend-watch.ts';
 
 export interface HealthMonitorOptions {
   readonly pools: readonly Pool[];
@@ -30,6 +31,41 @@ export interface HealthMonitor {
   onChange(listener: (backend: Backend) => void): () => void;
 }
 
-export function createHealthMonitor(_options: HealthMonitorOptions): HealthMonitor {
-  throw new StickshiftError('INTERNAL', 'not built yet');
+export function createHealthMonitor(options: HealthMonitorOptions): HealthMonitor {
+  const { pools, agentToken, logger, now = Date.now } = options;
+  const listeners = new Set<(backend: Backend) => void>();
+  const changed = (backend: Backend) => {
+    for (const listener of listeners) listener(backend);
+  };
+  const watches = new Map<Backend, BackendWatch>();
+  for (const pool of pools) {
+    for (const backend of pool.backends.values()) {
+      watches.set(backend, new BackendWatch({ backend, pool, agentToken, logger, now, changed }));
+    }
+  }
+  let unpublish: () => void = () => undefined;
+  let firstRoundDone = false;
+
+  return {
+    get firstRoundDone() {
+      return firstRoundDone;
+    },
+    start: async () => {
+      unpublish = publishBackendUp([...watches.keys()], now);
+      await Promise.all([...watches.values()].map((watch) => watch.start()));
+      firstRoundDone = true;
+    },
+    stop: () => {
+      unpublish();
+      for (const watch of watches.values()) watch.stop();
+    },
+    connectFailed: (backend, error) => watches.get(backend)?.appFailed(error.message),
+    backendReset: (backend) => watches.get(backend)?.appFailed('connection reset'),
+    succeeded: (backend) => watches.get(backend)?.appSucceeded(),
+    agentFailed: (backend) => watches.get(backend)?.agentFailed(),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
 }
