@@ -27,8 +27,9 @@ export type RedisTarget = Credentials & {
     | { readonly kind: 'cluster'; readonly nodes: readonly HostPort[] }
   );
 
+/** Nothing after the credentials may hold an @, so that no part of a password is ever taken for something else. */
 const URL_PARTS =
-  /^(redis|rediss|redis\+sentinel|redis\+cluster):\/\/(?:(.*)@)?([^/?#@]+)(?:\/([^/?#]*))?(?:\?([^#]*))?$/;
+  /^(redis|rediss|redis\+sentinel|redis\+cluster):\/\/(?:(.*)@)?([^/?#@]+)(?:\/([^/?#@]*))?(?:\?([^#@]*))?$/;
 const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
 
 /**

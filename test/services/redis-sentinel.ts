@@ -12,6 +12,8 @@ const SENTINEL_PASSWORD = 'sentinel&word';
 export interface RedisSentinel {
   readonly url: string;
   readonly primary: LocalRedis;
+  /** Resolves when the replica has everything that was written so far. */
+  replicated(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -52,6 +54,13 @@ export async function startRedisSentinel(): Promise<RedisSentinel> {
   return {
     url: `redis+sentinel://${credentials}@127.0.0.1:${sentinel.port}/${SERVICE}?${parameters}`,
     primary,
+    replicated: () =>
+      withClient(primary.port, PASSWORD, async (client) => {
+        // WAIT is about this connection's writes, so it makes one.
+        await client.set('replicated', '');
+        const replicas = await client.wait(1, 5_000);
+        if (replicas !== 1) throw new Error('the replica does not keep up');
+      }),
     stop: async () => {
       await Promise.all([sentinel, replica, primary].map((server) => server.stop()));
     },
