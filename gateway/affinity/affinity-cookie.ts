@@ -31,6 +31,8 @@ export interface Affinity {
   readonly issuedAt: number;
   /** When this binding was last confirmed, milliseconds since 1970, whole seconds, rounded down. */
   readonly seenAt: number;
+  /** Names the key that it was made with. */
+  readonly keyId: string;
 }
 
 /**
@@ -59,7 +61,7 @@ export interface AffinityCookiesOptions {
   /** Name of the pool: a cookie of another pool is foreign. */
   readonly pool: string;
   readonly backendIds: Iterable<string>;
-  /** How many good cookie values, and how many session tags, are remembered. Default 65 536 each (about 20 MiB together). */
+  /** How many good cookie values, and how many session tags, are remembered. Default 65 536 each, some 300 bytes apiece. */
   readonly remembered?: number;
 }
 
@@ -103,13 +105,7 @@ export function createAffinityCookies(options: AffinityCookiesOptions): Affinity
   return new SignedAffinityCookies(options);
 }
 
-interface SignedAffinity extends Affinity {
-  readonly key: AffinityKey;
-}
-
-type Parsed =
-  | { readonly ok: true; readonly affinity: SignedAffinity }
-  | Extract<AffinityVerdict, { ok: false }>;
+type Good = Extract<AffinityVerdict, { ok: true }>;
 
 // One object per reason, because refusing is what an attacker may make us do often.
 const REFUSED = Object.fromEntries(
@@ -124,7 +120,7 @@ class SignedAffinityCookies implements AffinityCookies {
   readonly #keys: ReadonlyMap<string, AffinityKey>;
   readonly #tags: BackendTags;
   /** Good values only: what a client makes up cannot push out what is of use. */
-  readonly #verified: RecentMap<string, Extract<Parsed, { ok: true }>>;
+  readonly #verified: RecentMap<string, Good>;
   readonly #sessionTags: RecentMap<string, number>;
   readonly #attributes: Omit<Parameters<typeof stringifySetCookie>[0], 'name' | 'value' | 'secure'>;
 
@@ -164,7 +160,7 @@ class SignedAffinityCookies implements AffinityCookies {
 
   verify(value: string, now: number): AffinityVerdict {
     if (value.length > MAX_LENGTH) return REFUSED.oversized;
-    let found: Parsed | undefined = this.#verified.get(value);
+    let found: AffinityVerdict | undefined = this.#verified.get(value);
     if (!found) {
       found = this.#parse(value);
       if (!found.ok) return found;
@@ -178,7 +174,7 @@ class SignedAffinityCookies implements AffinityCookies {
     return found;
   }
 
-  #parse(value: string): Parsed {
+  #parse(value: string): AffinityVerdict {
     const parts = VALUE.exec(value);
     if (!parts) return REFUSED.malformed;
     const [, keyId = '', tag = '', epoch = '', issued = '', seenAfter = '', session = '', mac = ''] = parts;
@@ -196,7 +192,7 @@ class SignedAffinityCookies implements AffinityCookies {
         session: parseInt(session, 36),
         issuedAt,
         seenAt: issuedAt + parseInt(seenAfter, 36) * 1000,
-        key,
+        keyId,
       },
     };
   }
@@ -214,11 +210,11 @@ class SignedAffinityCookies implements AffinityCookies {
   }
 
   needsRenewal(affinity: Affinity, now: number): boolean {
-    return now - affinity.seenAt >= this.#config.renewAfter || this.#keyOf(affinity) !== this.#signing;
+    return now - affinity.seenAt >= this.#config.renewAfter || affinity.keyId !== this.#signing.id;
   }
 
   sessionTag(sessionId: string, under?: Affinity): number {
-    const key = under ? this.#keyOf(under) : this.#signing;
+    const key = (under && this.#keys.get(under.keyId)) ?? this.#signing;
     // Clients that still hold a cookie of an older key are renewed at this request: not worth remembering.
     if (key !== this.#signing) return key.sessionTag(sessionId);
     let tag = this.#sessionTags.get(sessionId);
@@ -230,17 +226,13 @@ class SignedAffinityCookies implements AffinityCookies {
   }
 
   setCookieHeader(value: string, { secure }: { readonly secure: boolean }): string {
-    const { secure: rule, partitioned, cookie } = this.#config;
+    const { secure: rule, cookie } = this.#config;
     return stringifySetCookie({
       ...this.#attributes,
       name: cookie,
       value,
-      // Browsers drop a Partitioned cookie that is not Secure.
-      secure: partitioned || rule === 'always' || (rule === 'auto' && secure),
+      // Browsers drop a cookie that is Partitioned or SameSite=None, and not Secure.
+      secure: this.#attributes.sameSite === 'none' || rule === 'always' || (rule === 'auto' && secure),
     });
-  }
-
-  #keyOf(affinity: Affinity): AffinityKey {
-    return 'key' in affinity ? (affinity as SignedAffinity).key : this.#signing;
   }
 }

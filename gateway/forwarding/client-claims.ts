@@ -1,16 +1,14 @@
-/** Headers that tell an application who the client is; only a trusted proxy may have set them. */
-export function isForwardingHeader(name: string): boolean {
-  switch (name.charCodeAt(0)) {
-    case 0x66: // f
-      return name === 'forwarded';
-    case 0x78: // x
-      return isForwardingExtension(name.includes('_') ? name.replaceAll('_', '-') : name);
-    default:
-      return false;
-  }
+/** Headers that tell an application who the client is, by lower-cased name; only a trusted proxy may have set them. */
+export function isClientClaim(name: string): boolean {
+  return (
+    name === 'forwarded' || name === 'x-real-ip' || name === 'x-forwarded' || name.startsWith('x-forwarded-')
+  );
 }
 
-// CGI, PHP and WSGI make one variable of X-Forwarded-For and X_Forwarded_For, so the second spelling is the same claim.
-function isForwardingExtension(name: string): boolean {
-  return name.startsWith('x-forwarded-') || name === 'x-forwarded' || name === 'x-real-ip';
+/**
+ * The same in disguise: CGI, PHP and WSGI make one variable of X-Forwarded-For and X_Forwarded_For. No proxy sets the second
+ * spelling, so one that is trusted may still be passing on what its client made up.
+ */
+export function isDisguisedClaim(name: string): boolean {
+  return name.includes('_') && isClientClaim(name.replaceAll('_', '-'));
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { StickshiftError } from '../../protocol/errors.ts';
-import { isForwardingHeader } from './client-claims.ts';
+import { isClientClaim } from './client-claims.ts';
 import { nominatedHeaders } from './hop-by-hop.ts';
 
 /** A request head as a parser leaves it; `http.IncomingMessage` is one. */
@@ -125,7 +125,7 @@ function checkConnection(connection: string): void {
   const nominated = nominatedHeaders(connection);
   if (!nominated) return;
   for (const name of nominated) {
-    if (NEVER_NOMINATED.has(name) || isForwardingHeader(name)) refuse(`Connection names ${name}`);
+    if (NEVER_NOMINATED.has(name) || isClientClaim(name)) refuse(`Connection names ${name}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { stripCookie } from '../cookies/cookie-header.ts';
-import { isForwardingHeader } from './client-claims.ts';
+import { isClientClaim, isDisguisedClaim } from './client-claims.ts';
 import { HOP_BY_HOP, nominatedHeaders } from './hop-by-hop.ts';
 import { clientAddress, plainAddress, type TrustedProxies } from './trusted-proxies.ts';
 
@@ -57,10 +57,11 @@ export function createRequestHeaders(options: RequestHeadersOptions): RequestHea
       const peer = plainAddress(socket.remoteAddress ?? '');
       const peerTrusted = trustedProxies(peer);
       if (!peerTrusted) return { address: peer, encrypted: socket.encrypted === true, peer, peerTrusted };
-      const proto = firstOf(headers['x-forwarded-proto']) ?? (socket.encrypted ? 'https' : 'http');
+      const proto = firstOf(headers['x-forwarded-proto'])?.toLowerCase();
       return {
         address: clientAddress(peer, headers['x-forwarded-for'] as string | undefined, trustedProxies),
-        encrypted: proto.toLowerCase() === 'https',
+        // Some proxies name a WebSocket's scheme.
+        encrypted: proto === undefined ? socket.encrypted === true : proto === 'https' || proto === 'wss',
         peer,
         peerTrusted,
       };
@@ -71,7 +72,7 @@ export function createRequestHeaders(options: RequestHeadersOptions): RequestHea
       const forwarded: IncomingHttpHeaders = {};
       for (const name in headers) {
         if (isDropped(name) || nominated?.has(name)) continue;
-        if (!client.peerTrusted && isForwardingHeader(name)) continue;
+        if (isDisguisedClaim(name) || (!client.peerTrusted && isClientClaim(name))) continue;
         forwarded[name] = headers[name];
       }
       if (headers.cookie !== undefined) {
@@ -101,12 +102,13 @@ function describeClient(forwarded: IncomingHttpHeaders, client: Client, host: st
   forwarded['x-forwarded-proto'] = scheme;
   if (host === undefined) return;
   forwarded['x-forwarded-host'] ??= host;
-  forwarded['x-forwarded-port'] ??= portOf(host) ?? (client.encrypted ? '443' : '80');
+  forwarded['x-forwarded-port'] ??=
+    portOf(firstOf(forwarded['x-forwarded-host'])) ?? (client.encrypted ? '443' : '80');
 }
 
 /** The port that the client sees, which behind a port mapping is not the one that we listen on. */
-function portOf(host: string): string | undefined {
-  return /:(\d+)$/.exec(host)?.[1];
+function portOf(host: string | undefined): string | undefined {
+  return host === undefined ? undefined : /:(\d+)$/.exec(host)?.[1];
 }
 
 /** Proxies that add to the list instead of replacing it put the client's own scheme first. */
