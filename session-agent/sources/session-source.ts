@@ -48,7 +48,10 @@ export interface SessionSource {
    * the app does not finish with the session in time. An `ended` that it reports has been called, not awaited.
    */
   refresh(id: string): Promise<void>;
-  /** The session's bytes, or `undefined` when the app does not hold it. */
+  /**
+   * The session's bytes, or `undefined` when the app does not hold it. Rejects with `SESSION_UNPROTECTED` when this
+   * session cannot be captured and trying again is of no use.
+   */
   capture(id: string): Promise<CapturedSession | undefined>;
   /** Puts the session into the app; replaces what it holds. Resolves when the next request will find it. */
   install(id: string, session: CapturedSession): Promise<void>;

@@ -61,7 +61,7 @@ export async function readFile(path: string, deadline: number): Promise<FileCont
       const before = await file.stat({ bigint: true });
       // Removed or replaced while this waited for the lock: what is at the path now is another file.
       if (before.nlink === 0n) continue;
-      if (before.size > MAX_SIZE) throw failed('a session file is too large to be read');
+      if (before.size > MAX_SIZE) throw notCapturable('a session file is too large to be read');
       const data = await file.readFile();
       const after = await file.stat({ bigint: true });
       if (sameStamp(before, after) && BigInt(data.length) === after.size) return { data, stamp: after };
@@ -155,7 +155,7 @@ async function openRegular(path: string, flags: number): Promise<FileHandle | un
   const file = await ignoring('ENOENT', open(path, flags));
   if (file && !(await file.stat()).isFile()) {
     await file.close();
-    throw failed('a session file is not a regular file');
+    throw notCapturable('a session file is not a regular file');
   }
   return file;
 }
@@ -180,10 +180,8 @@ async function giveTo(file: FileHandle, owner: Owner): Promise<void> {
   } catch (error) {
     // The group may differ; a file of another user would be one that the app cannot open.
     if (uid === owner.uid) return;
-    throw failed(
-      `a session file cannot be given to uid ${owner.uid}: run the agent as the app’s user`,
-      error,
-    );
+    const what = `a session file cannot be given to uid ${owner.uid}: run the agent as the app’s user`;
+    throw failed(what, { cause: error });
   }
 }
 
@@ -193,13 +191,20 @@ function asFileStat(stat: Stamp & { uid: bigint; gid: bigint; mode: bigint }): F
 }
 
 /**
- * Anything that went wrong with a session file, as `SOURCE_FAILED`. The message and cause of a system error name the
+ * Anything that went wrong with a session file, as `SOURCE_FAILED`, or `SESSION_UNPROTECTED` when trying again is of no
+ * use. The message and cause of a system error name the
  * file, and so the session ID, which no log may hold: only its code is kept.
  */
 export function asSourceFailure(error: unknown): StickshiftError {
   const { syscall, code } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return asStickshiftError(error, 'SOURCE_FAILED');
-  return failed(`${syscall} of a session file or directory failed: ${code}`);
+  const what = `${syscall} of a session file or directory failed: ${code}`;
+  // These do not pass by themselves. ELOOP is a symbolic link in place of the file.
+  return code === 'EACCES' || code === 'EPERM' || code === 'ELOOP' ? notCapturable(what) : failed(what);
+}
+
+function notCapturable(message: string): StickshiftError {
+  return new StickshiftError('SESSION_UNPROTECTED', message);
 }
 
 function failed(message: string, options?: ErrorOptions): StickshiftError {
