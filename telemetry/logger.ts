@@ -1,0 +1,61 @@
+import { isSpanContextValid, trace } from '@opentelemetry/api';
+import {
+  type DestinationStream,
+  type Logger,
+  type LoggerOptions,
+  pino,
+  stdSerializers,
+  stdTimeFunctions,
+} from 'pino';
+import { StickshiftError } from '../protocol/errors.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface CreateLoggerOptions {
+  readonly role: 'gateway' | 'agent' | 'demo';
+  /** Which agent this is; stands on every line. */
+  readonly name?: string;
+  /** Default: `info`. */
+  readonly level?: LogLevel;
+  /** Default: standard output. */
+  readonly destination?: DestinationStream;
+}
+
+/** Nobody logs these on purpose; a whole configuration or request that is logged by mistake must not give them away. */
+const SECRET_KEYS = ['secret', 'token', 'keys', 'password', 'authorization', 'cookie', '["set-cookie"]'];
+const SECRET_PATHS = SECRET_KEYS.flatMap((key) => {
+  const below = (parent: string) => (key.startsWith('[') ? `${parent}${key}` : `${parent}.${key}`);
+  return [key, below('*'), below('*.*'), below('*.*.*')];
+});
+
+/** JSON lines with the time as ISO 8601, the level as a word, and the trace that was active. */
+export function createLogger({ role, name, level = 'info', destination }: CreateLoggerOptions): Logger {
+  const options: LoggerOptions = {
+    level,
+    base: name === undefined ? { role } : { role, name },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    mixin: activeTrace,
+    redact: { paths: SECRET_PATHS, censor: '[secret]' },
+    serializers: { err: stdSerializers.errWithCause },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+/** @throws StickshiftError `CONFIG_INVALID` when `STICKSHIFT_LOG_LEVEL` is no level */
+export function logLevelFrom(env: NodeJS.ProcessEnv): LogLevel {
+  const wanted = env.STICKSHIFT_LOG_LEVEL || 'info';
+  const level = LOG_LEVELS.find((known) => known === wanted);
+  if (level) return level;
+  throw new StickshiftError(
+    'CONFIG_INVALID',
+    `STICKSHIFT_LOG_LEVEL  expected one of ${LOG_LEVELS.join(', ')}, got "${wanted}"`,
+  );
+}
+
+function activeTrace(): object {
+  const spanContext = trace.getActiveSpan()?.spanContext();
+  if (!spanContext || !isSpanContextValid(spanContext)) return {};
+  return { trace_id: spanContext.traceId, span_id: spanContext.spanId };
+}
