@@ -1,0 +1,142 @@
+import type { Logger } from 'pino';
+import { asStickshiftError } from '../../protocol/errors.ts';
+import type { AgentClient } from '../agent-client/agent-client.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { DrainProgress } from './drain-progress.ts';
+import { Pace } from './pace.ts';
+
+/** Sessions per call of the agent: few enough that progress shows, many enough that calls do not cost more than releases. */
+const BATCH = 200;
+const CLOSING_MS = 5_000;
+
+export interface DrainParts {
+  readonly agentClient: AgentClient;
+  /** IDs of the sessions with a request under way on the backend; these are not released. */
+  readonly inFlightSessions: (backend: Backend) => Iterable<string>;
+  /** Ends what is still under way: WebSockets with 1012, requests by destroying them. */
+  readonly closeConnections: (backend: Backend) => void;
+  readonly logger: Logger;
+  /** After the deadline, for closed connections to be gone and the last sessions to be released. Default 5000. */
+  readonly closingMs?: number;
+}
+
+/** One drain of one backend, from its start to its end. */
+export class Drain {
+  readonly #parts: DrainParts;
+  readonly #backend: Backend;
+  readonly #log: Logger;
+  readonly #pace = new Pace();
+  readonly #reason: DrainProgress['reason'];
+  readonly #startedAt = Date.now();
+  readonly #deadlineAt: number;
+  #state: DrainProgress['state'] = 'draining';
+  #endedAt: number | undefined;
+  #released = 0;
+  #remaining: number | undefined;
+  #unprotected: number | undefined;
+  #agentError: string | undefined;
+  /** Nothing was in flight when the agent was last asked. Otherwise a request may have begun a session behind its answer. */
+  #wasQuiet = false;
+  #cancelled = false;
+
+  constructor(backend: Backend, deadlineMs: number, parts: DrainParts) {
+    this.#parts = parts;
+    this.#backend = backend;
+    this.#reason = backend.adminState === 'maintenance' ? 'maintenance' : 'drain';
+    this.#deadlineAt = this.#startedAt + deadlineMs;
+    this.#log = parts.logger.child({ pool: backend.pool, backend: backend.id });
+  }
+
+  get progress(): DrainProgress {
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      startedAt: this.#startedAt,
+      deadlineAt: this.#deadlineAt,
+      ...(this.#endedAt !== undefined && { endedAt: this.#endedAt }),
+      released: this.#released,
+      ...(this.#remaining !== undefined && { remaining: this.#remaining }),
+      ...(this.#unprotected !== undefined && { unprotected: this.#unprotected }),
+      inFlight: this.#backend.inFlight,
+      ...(this.#agentError !== undefined && { agentError: this.#agentError }),
+    };
+  }
+
+  /** Resolves when the drain is over or was cancelled and its last call of the agent has ended. */
+  async run(): Promise<void> {
+    this.#log.info({ reason: this.#reason, deadlineMs: this.#deadlineAt - this.#startedAt }, 'drain begins');
+    await this.#until(this.#deadlineAt);
+    if (this.#cancelled) return;
+    if (!this.#isDone) {
+      this.#state = 'closing';
+      const { inFlight } = this.#backend;
+      if (inFlight > 0) this.#log.warn({ inFlight }, 'drain deadline: closing what is still under way');
+      this.#parts.closeConnections(this.#backend);
+      await this.#until(Date.now() + (this.#parts.closingMs ?? CLOSING_MS));
+      if (this.#cancelled) return;
+    }
+    this.#end();
+  }
+
+  /** Stops as soon as the call under way has ended; that call cannot be taken back. */
+  cancel(): void {
+    this.#cancelled = true;
+    this.#pace.interrupt();
+  }
+
+  /** Everything is released, and nothing is under way that could bring a session back. */
+  get #isDone(): boolean {
+    return this.#remaining === 0 && this.#wasQuiet && this.#backend.inFlight === 0 && !this.#agentError;
+  }
+
+  /** Releases sessions, batch by batch, until there is nothing left or the time has come; tries once at least. */
+  async #until(time: number): Promise<void> {
+    if (time <= this.#startedAt) return;
+    for (;;) {
+      const released = await this.#releaseBatch();
+      if (this.#cancelled || this.#isDone || Date.now() >= time) return;
+      if (this.#state === 'closing' && released === 0 && this.#nothingToWaitFor) return;
+      await this.#pace.pause({ progress: released, batch: BATCH, latest: time });
+      if (this.#cancelled) return;
+    }
+  }
+
+  /** What is left cannot be saved, now or later. */
+  get #nothingToWaitFor(): boolean {
+    return !this.#agentError && this.#backend.inFlight === 0 && this.#remaining === this.#unprotected;
+  }
+
+  async #releaseBatch(): Promise<number> {
+    const { agentClient, inFlightSessions } = this.#parts;
+    const isQuiet = this.#backend.inFlight === 0;
+    const except = [...new Set(inFlightSessions(this.#backend))];
+    try {
+      const answer = await agentClient.releaseIdle(this.#backend, { except, limit: BATCH });
+      if (this.#agentError !== undefined) this.#log.info('drain goes on: the agent answers again');
+      this.#agentError = undefined;
+      this.#released += answer.released;
+      this.#remaining = answer.remaining;
+      this.#unprotected = answer.unprotected;
+      this.#wasQuiet = isQuiet;
+      return answer.released;
+    } catch (error) {
+      const failure = asStickshiftError(error);
+      // Logged when it begins and when it changes, not at every attempt; the progress shows it all the time.
+      if (this.#agentError !== failure.code) {
+        this.#log.warn({ err: failure, code: failure.code }, 'drain: the agent does not release sessions');
+      }
+      this.#agentError = failure.code;
+      return 0;
+    }
+  }
+
+  #end(): void {
+    this.#endedAt = Date.now();
+    this.#state = this.#isDone ? 'complete' : 'incomplete';
+    const { released, remaining, unprotected, inFlight, agentError } = this.progress;
+    const tookMs = this.#endedAt - this.#startedAt;
+    const numbers = { released, remaining, unprotected, inFlight, agentError, tookMs };
+    if (this.#isDone) this.#log.info(numbers, 'drain is complete');
+    else this.#log.warn(numbers, 'drain is incomplete: what remains is lost if the app server stops now');
+  }
+}
