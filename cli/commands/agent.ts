@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import { didYouMean } from '../../config/closest.ts';
+import type { Config } from '../../config/schema.ts';
+import type { CommandContext } from '../command-context.ts';
+import { CommandError, EXIT } from '../exit-status.ts';
+
+/** Above the time that a stopping agent takes at most to save what is dirty. */
+const STOP_WITHIN_MS = 15_000;
+
+export function addAgentCommand(program: Command, context: CommandContext): void {
+  program
+    .command('agent')
+    .description('run the session agent of one app server')
+    .argument(
+      '[name]',
+      'which of the configured agents (STICKSHIFT_AGENT; not needed when there is only one)',
+    )
+    .option('--config <file>', 'configuration file (STICKSHIFT_CONFIG; default: stickshift.yaml)')
+    .action(async (name: string | undefined, options: { config?: string }) => {
+      context.finish(await runAgent(name, options.config, context));
+    });
+}
+
+async function runAgent(
+  wanted: string | undefined,
+  path: string | undefined,
+  context: CommandContext,
+): Promise<number> {
+  const { env } = context.terminal;
+  // Loaded here, so that the other commands start without all of it.
+  const [{ loadConfig }, { createLogger, logLevelFrom }, { startTelemetry }] = await Promise.all([
+    import('../../config/load.ts'),
+    import('../../telemetry/logger.ts'),
+    import('../../telemetry/start-telemetry.ts'),
+  ]);
+  const { config, file, variables } = loadConfig({ path, env });
+  const { name, agent, backend, application, urls } = chooseAgent(config, wanted ?? env.STICKSHIFT_AGENT);
+  const logger = createLogger({ role: 'agent', name, level: logLevelFrom(env) });
+  logger.info({ version: context.version, file, variables }, 'configuration loaded');
+
+  const [{ openStore }, { startAgent }, { openSource }, { deriveSecrets }, { runService }] =
+    await Promise.all([
+      import('../../store/open-store.ts'),
+      import('../../session-agent/agent.ts'),
+      import('../../session-agent/sources/open-source.ts'),
+      import('../../protocol/secrets.ts'),
+      import('../run-service.ts'),
+    ]);
+  await using opened = new AsyncDisposableStack();
+  const telemetry = await startTelemetry({
+    serviceName: 'stickshift-agent',
+    instanceId: randomUUID(),
+    version: context.version,
+    env,
+    logger,
+  });
+  opened.defer(() => telemetry.shutdown());
+  return await runService({
+    logger,
+    stopWithinMs: STOP_WITHIN_MS,
+    start: async () => {
+      const store = await openStore(config.store, logger);
+      opened.defer(() => store.close());
+      const token = deriveSecrets(config.secret).agentToken;
+      const { keys } = config.store.encryption;
+      return await startAgent({
+        config: agent,
+        name,
+        secret: config.secret,
+        ...(keys && { encryptionKeys: keys }),
+        store,
+        source: await openSource({ config: agent, backend, token, logger }),
+        logger,
+        application,
+        backendUrl: urls.url,
+        agentUrl: urls.agent,
+        metricsHandler: (request, response) => telemetry.metricsHandler(request, response),
+      });
+    },
+  });
+}
+
+/** The cross checks of the configuration have made sure that an agent's pool and backend exist. */
+function chooseAgent(config: Config, wanted: string | undefined) {
+  const names = Object.keys(config.agents);
+  const name = wanted || (names.length === 1 ? names[0] : undefined);
+  if (name === undefined) {
+    const choice = names.length === 0 ? 'the configuration has none' : `one of ${names.join(', ')}`;
+    throw new CommandError(`Which agent? Name it on the command line: ${choice}.`, { status: EXIT.usage });
+  }
+  const agent = config.agents[name];
+  const pool = agent && config.pools[agent.pool];
+  const backend = agent?.backend ?? name;
+  const urls = pool?.backends[backend];
+  if (!agent || !urls) {
+    throw new CommandError(`No agent is called "${name}"${didYouMean(name, names)}.`, { status: EXIT.usage });
+  }
+  return { name, agent, backend, application: pool.application ?? agent.pool, urls };
+}

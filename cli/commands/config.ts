@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import type { LoadedConfig } from '../../config/load.ts';
+import { asStickshiftError } from '../../protocol/errors.ts';
+import type { CommandContext } from '../command-context.ts';
+import { EXIT } from '../exit-status.ts';
+import { counted } from '../readable.ts';
+
+export function addConfigCommand(program: Command, context: CommandContext): void {
+  const { terminal } = context;
+  const config = program.command('config').description('check a configuration, or print its JSON Schema');
+
+  config
+    .command('check')
+    .description('say everything that is wrong with the configuration, environment included')
+    .argument('[file]', 'configuration file (STICKSHIFT_CONFIG; default: stickshift.yaml)')
+    .option('--config <file>', 'the same as an option, as other commands have it')
+    .option('--json', 'print the result as JSON')
+    .action(async (file: string | undefined, options: { config?: string; json?: boolean }) => {
+      const { loadConfig } = await import('../../config/load.ts');
+      const { ConfigError, problemAsLine } = await import('../../config/problems.ts');
+      try {
+        const loaded = loadConfig({ path: file ?? options.config, env: terminal.env });
+        terminal.out(
+          options.json
+            ? `${JSON.stringify({ valid: true, file: loaded.file, variables: loaded.variables })}\n`
+            : summary(loaded),
+        );
+      } catch (error) {
+        const { code, message } = asStickshiftError(error);
+        if (code !== 'CONFIG_INVALID') throw error;
+        const problems = error instanceof ConfigError ? error.problems : [];
+        if (options.json) {
+          terminal.out(`${JSON.stringify({ valid: false, problems, message })}\n`);
+        } else {
+          for (const line of problems.map(problemAsLine)) terminal.err(`${line}\n`);
+          terminal.err(
+            problems.length > 0 ? `${counted(problems.length, 'problem')} found.\n` : `${message}\n`,
+          );
+        }
+        context.finish(EXIT.usage);
+      }
+    });
+
+  config
+    .command('schema')
+    .description('print the JSON Schema of the configuration file, for editors')
+    .action(async () => {
+      const { jsonSchema } = await import('../../config/json-schema.ts');
+      terminal.out(jsonSchema());
+    });
+}
+
+function summary({ config, file, variables }: LoadedConfig): string {
+  const pools = Object.entries(config.pools).map(
+    ([name, pool]) => `${name} (${counted(Object.keys(pool.backends).length, 'backend')})`,
+  );
+  const agents = Object.keys(config.agents);
+  const lines: [string, string][] = [
+    ['Gateway', `${config.gateway.listen}, admin API ${config.gateway.admin.listen}`],
+    ['Store', withoutPassword(config.store.url)],
+    ['Pools', pools.join(', ') || 'none'],
+    ['Agents', agents.join(', ') || 'none'],
+    ['Environment', [...variables].sort().join(', ') || 'sets nothing'],
+  ];
+  return `${file} is valid.\n${lines.map(([name, value]) => `  ${name.padEnd(12)} ${value}\n`).join('')}`;
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/]*@/, '//***@');
+}

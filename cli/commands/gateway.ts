@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import type { CommandContext } from '../command-context.ts';
+
+/** Beyond `gateway.timeouts.shutdown`, for closing what no client waits for. */
+const STOP_MARGIN_MS = 5_000;
+
+export function addGatewayCommand(program: Command, context: CommandContext): void {
+  program
+    .command('gateway')
+    .description('run a gateway')
+    .option('--config <file>', 'configuration file (STICKSHIFT_CONFIG; default: stickshift.yaml)')
+    .action(async (options: { config?: string }) => {
+      context.finish(await runGateway(options.config, context));
+    });
+}
+
+async function runGateway(path: string | undefined, context: CommandContext): Promise<number> {
+  const { env } = context.terminal;
+  // Loaded here, so that the other commands start without all of it.
+  const [{ loadConfig }, { createLogger, logLevelFrom }, { startTelemetry }] = await Promise.all([
+    import('../../config/load.ts'),
+    import('../../telemetry/logger.ts'),
+    import('../../telemetry/start-telemetry.ts'),
+  ]);
+  const { config, file, variables } = loadConfig({ path, env });
+  const logger = createLogger({ role: 'gateway', level: logLevelFrom(env) });
+  logger.info({ version: context.version, file, variables }, 'configuration loaded');
+
+  const [{ openStore }, { startGateway }, { runService }] = await Promise.all([
+    import('../../store/open-store.ts'),
+    import('../../gateway/gateway.ts'),
+    import('../run-service.ts'),
+  ]);
+  await using opened = new AsyncDisposableStack();
+  const telemetry = await startTelemetry({
+    serviceName: 'stickshift-gateway',
+    instanceId: randomUUID(),
+    version: context.version,
+    env,
+    logger,
+  });
+  opened.defer(() => telemetry.shutdown());
+  return await runService({
+    logger,
+    stopWithinMs: config.gateway.timeouts.shutdown + STOP_MARGIN_MS,
+    start: async () => {
+      const store = await openStore(config.store, logger);
+      opened.defer(() => store.close());
+      return await startGateway({
+        config,
+        logger,
+        store,
+        metricsHandler: (request, response) => telemetry.metricsHandler(request, response),
+      });
+    },
+  });
+}
