@@ -53,7 +53,8 @@ COPY session-agent session-agent
 COPY gateway gateway
 COPY cli cli
 # So that `docker compose exec gateway stickshift status` works.
-RUN ln -s /opt/stickshift/bin/stickshift.js /usr/local/bin/stickshift
+# The mode is set for checkouts that do not keep it.
+RUN chmod 755 bin/stickshift.js && ln -s /opt/stickshift/bin/stickshift.js /usr/local/bin/stickshift
 USER node
 # A gateway's admin API unless HEALTH_URL names an agent's control API.
 HEALTHCHECK --interval=2s --timeout=2s --start-period=20s --retries=3 \

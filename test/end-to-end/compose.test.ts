@@ -86,6 +86,18 @@ describe('the installation of compose.yaml', composeRequirement, () => {
     for (const shopper of shoppers) assert.deepEqual(await shopper.audit(), [], shopper.name);
   });
 
+  test('keeps every cart when only the app server is killed, and its agent lives on', async () => {
+    const onVictim = shoppers.filter((shopper) => shopper.server === 'app-3');
+    assert.ok(onVictim.length > 0, 'app-3 holds carts');
+    await project.run('kill', 'app-3');
+    for (const shopper of shoppers) assert.deepEqual(await shopper.audit(), [], shopper.name);
+    for (const shopper of onVictim) assert.notEqual(shopper.server, 'app-3');
+    await project.run('start', 'app-3');
+    await eventually('app-3 takes clients', async () => {
+      return (await backends()).some(({ id, accepting }) => id === 'app-3' && accepting);
+    });
+  });
+
   test('keeps every cart when app-2 is drained by the command line inside the gateway’s container', async () => {
     await project.run('exec', '-T', 'gateway', 'stickshift', 'drain', 'app-2');
     await eventually('app-2 is drained', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, describe, test } from 'node:test';
 import type { CheckReport } from '../../demo/check/report.ts';
@@ -61,11 +62,12 @@ describe('the demo as a process', () => {
   });
 
   test('takes everything along even when it is killed itself', async () => {
-    const demo = await StickshiftCommand.start(['demo', '--json', '--keep-state', ...ANY_PORT]);
-    const { processes } = await demo.firstLine();
+    const demo = await StickshiftCommand.start(['demo', '--json', ...ANY_PORT]);
+    const { processes, stateDirectory } = await demo.firstLine();
     demo.child.kill('SIGKILL');
     await demo.ended;
     await eventually('its processes are gone', () => stillAlive(processes).length === 0);
+    await rm(stateDirectory, { recursive: true });
     await demo.dispose();
   });
 
