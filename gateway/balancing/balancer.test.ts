@@ -43,7 +43,7 @@ const backends = fc
   .uniqueArray(
     fc.record({
       id: fc.stringMatching(/^[a-z]{1,8}$/),
-      weight: fc.integer({ min: 0, max: 1000 }),
+      weight: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1000 })),
       inFlight: fc.nat(50),
     }),
     { selector: ({ id }) => id, maxLength: 8 },

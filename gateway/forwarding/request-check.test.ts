@@ -19,12 +19,12 @@ function check({
   raw = ['Host', 'shop.test'],
 }: Head): CheckedHead {
   const headers: Record<string, string> = {};
-  // As Node does it: the first Host counts, others are joined.
+  // As Node does it: of these two the first counts, others are joined.
   for (let index = 0; index < raw.length; index += 2) {
     const name = (raw[index] as string).toLowerCase();
     const value = raw[index + 1] as string;
     if (headers[name] === undefined) headers[name] = value;
-    else if (name !== 'host') headers[name] += `, ${value}`;
+    else if (name !== 'host' && name !== 'content-length') headers[name] += `, ${value}`;
   }
   return checkRequest({ method, url, httpVersion, headers, rawHeaders: raw });
 }

@@ -86,11 +86,10 @@ function checkHost(host: string | undefined, httpVersion: string): void {
   }
 }
 
-/** Node keeps the first Host and may join the others: only the raw headers tell. Equal duplicates are refused as well. */
+/** Of these Node keeps the first and drops the rest: only the raw headers tell. Equal duplicates are refused as well. */
 function checkSingle(rawHeaders: readonly string[]): void {
   let hosts = 0;
   let lengths = 0;
-  let encodings = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string;
     // Most names are told apart by their length alone.
@@ -98,13 +97,10 @@ function checkSingle(rawHeaders: readonly string[]): void {
       if (name.toLowerCase() === 'host') hosts++;
     } else if (name.length === 14) {
       if (name.toLowerCase() === 'content-length') lengths++;
-    } else if (name.length === 17) {
-      if (name.toLowerCase() === 'transfer-encoding') encodings++;
     }
   }
   if (hosts > 1) refuse('Host is given twice');
   if (lengths > 1) refuse('Content-Length is given twice');
-  if (encodings > 1) refuse('Transfer-Encoding is given twice');
 }
 
 function checkFraming(headers: IncomingHttpHeaders, httpVersion: string): void {

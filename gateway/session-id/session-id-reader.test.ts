@@ -84,6 +84,12 @@ describe('the session ID of a request', () => {
     assert.equal(one.counts.oversized, 2);
   });
 
+  test('is not dug out of a value that is far longer than it', () => {
+    const one = reader({ cookie: 'sid', format: 'express' });
+    assert.equal(one.fromRequest('/', { cookie: `sid=s%3Aabc.${'x'.repeat(10_000)}` }), undefined);
+    assert.equal(one.counts.oversized, 1);
+  });
+
   test('has no control characters, blanks or anything beyond ASCII, encoded or not', () => {
     const one = reader({ cookie: 'sid' });
     const bad = ['a%00b', 'a%0D%0Ab', 'a b', 'a%20b', 'caf\u00e9', '%C3%A9', '%7F'];

@@ -20,7 +20,7 @@ export function pathParameter(target: string, name: string): FoundParameter | un
   const question = target.indexOf('?');
   const end = question === -1 ? target.length : question;
   const semicolon = target.indexOf(';');
-  return semicolon === -1 || semicolon > end ? undefined : firstPair(target, semicolon, end, ';', name);
+  return semicolon === -1 ? undefined : firstPair(target, semicolon, end, ';', name);
 }
 
 /** The first `name=value` behind a separator within `[start, end)`; `start` is itself a separator. */
@@ -34,7 +34,7 @@ function firstPair(
   let first: string | undefined;
   for (let at = start; at !== -1 && at < end; at = target.indexOf(separator, at + 1)) {
     const equals = at + 1 + name.length;
-    if (!target.startsWith(name, at + 1) || target[equals] !== '=' || equals >= end) continue;
+    if (!target.startsWith(name, at + 1) || target[equals] !== '=') continue;
     const value = target.slice(equals + 1, valueEnd(target, equals + 1, end, separator));
     if (first === undefined) first = value;
     else if (first !== value) return { value: first, ambiguous: true };
