@@ -47,8 +47,8 @@ export interface RequestHeadersOptions {
 }
 
 /**
- * Builds what a backend is told. `Via` is not added, as by no other gateway of this kind: nginx and others stop compressing
- * for whoever sends it.
+ * Builds what a backend is told. `Via` is not added, though RFC 9110, 7.6.3 asks for it: an nginx in the backend stops
+ * compressing for whoever sends it (`gzip_proxied`), and the gateway is there to change nothing.
  */
 export function createRequestHeaders(options: RequestHeadersOptions): RequestHeaders {
   const { trustedProxies, affinityCookie } = options;
