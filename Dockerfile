@@ -13,7 +13,10 @@
 FROM node:26-slim AS dependencies
 WORKDIR /opt/stickshift
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev
+RUN npm ci --omit=dev \
+ # Types, source maps and sources that no running process reads: two fifths of the whole.
+ && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete \
+ && rm -rf node_modules/@types node_modules/zod/src
 
 # Express and its like are the shop's affair; gateway and agent do without.
 FROM node:26-slim AS shop-dependencies

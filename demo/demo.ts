@@ -31,8 +31,10 @@ const POLL_MS = 50;
 
 /** What the demo tells of itself while it runs. */
 export interface DemoEvents {
-  /** Something that people who watch want to read. */
+  /** Something went wrong that the demo survives. */
   readonly onNotice: (line: string) => void;
+  /** Somebody did something to a server, from the page or another terminal, and it is done. */
+  readonly onDeed: (line: string) => void;
   /** The gateway ended by itself: without it there is nothing to show. */
   readonly onGatewayLost: (how: string) => void;
 }
@@ -166,18 +168,18 @@ export class Demo implements DemoDeeds {
     switch (deed) {
       case 'kill':
         await Promise.all([this.#supervisor.kill(app.name), this.#supervisor.kill(agent.name)]);
-        return this.#events.onNotice(`${id} and its agent are killed`);
+        return this.#events.onDeed(`${id} and its agent are killed`);
       case 'restart':
         await this.#startBackend({ id, app, agent });
         // It may have been drained when it was killed.
         await admin.setState(id, 'ready');
-        return this.#events.onNotice(`${id} and its agent run again`);
+        return this.#events.onDeed(`${id} and its agent run again`);
       case 'drain':
         await admin.setState(id, 'drain');
-        return this.#events.onNotice(`${id} is told to drain`);
+        return this.#events.onDeed(`${id} is told to drain`);
       case 'ready':
         await admin.setState(id, 'ready');
-        return this.#events.onNotice(`${id} is made ready`);
+        return this.#events.onDeed(`${id} is made ready`);
     }
   }
 

@@ -11,6 +11,8 @@ export type { DemoOptions } from './options.ts';
 
 const FEWEST_FOR_CHECK = 3;
 const INTERRUPTED = 130;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const ONE_INTERRUPTION_MS = 500;
 
 /**
  * Runs the demo until it is interrupted, or the check until it is done, and cleans up.
@@ -37,7 +39,12 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     }),
   ]);
 
-  const demo = await Demo.prepare(options, { onNotice: say, onGatewayLost: gatewayLost.resolve });
+  const demo = await Demo.prepare(options, {
+    onNotice: say,
+    // The check tells of what it does itself.
+    onDeed: options.check ? () => undefined : say,
+    onGatewayLost: gatewayLost.resolve,
+  });
   let outcome: CheckReport | number;
   try {
     say('Starting gateway, shops and agents …');
@@ -101,23 +108,22 @@ Ctrl-C ends the demo and everything it started.
   }
 }
 
-/** Resolves `interrupted` at the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** Resolves `interrupted` at the first SIGINT, SIGTERM or SIGHUP; a later one ends the process at once. */
 function listenForInterruption(): { interrupted: Promise<void>; ignore(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let asked = false;
+  let firstAt: number | undefined;
   const onSignal = () => {
+    firstAt ??= performance.now();
+    // The terminal tells every process of Ctrl-C, and npm then passes it on: twice at once is asked once.
     // The supervisor kills what is left when the process exits.
-    if (asked) process.exit(1);
-    asked = true;
+    if (performance.now() - firstAt > ONE_INTERRUPTION_MS) process.exit(1);
     resolve();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  process.on('SIGHUP', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   return {
     interrupted: promise,
     ignore() {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeListener(signal, onSignal);
+      for (const signal of SIGNALS) process.removeListener(signal, onSignal);
     },
   };
 }
