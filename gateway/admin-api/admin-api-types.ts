@@ -34,6 +34,8 @@ export interface PoolStatus {
   readonly name: string;
   /** Name in session keys. */
   readonly application: string;
+  /** Backends that may be given new clients. */
+  readonly accepting: number;
   readonly backends: readonly BackendStatus[];
 }
 
@@ -98,7 +100,7 @@ export interface StateAnswer {
 
 /** `POST /v1/sessions/lookup`. In the body, because a session ID must never stand in a URL. */
 export interface SessionLookupRequest {
-  /** Session ID as the app knows it, or session key. */
+  /** Session ID, as the app knows it or as it stands in the cookie; or session key. */
   readonly session: string;
   /** Look only here. Default: every pool. */
   readonly pool?: string;
