@@ -12,18 +12,18 @@ const OWN_NODE = pathOf('../node_modules/node/bin/node');
 
 const inCheckout = existsSync(SOURCES);
 const major = Number(process.versions.node.split('.')[0]);
-const runsTypeScript = Boolean(process.features && process.features.typescript);
+const runsTypeScript = Boolean(process.features.typescript);
 
 if (major >= OLDEST && (!inCheckout || runsTypeScript)) {
   const entry = inCheckout ? SOURCES : BUILT;
   if (existsSync(entry)) import(pathToFileURL(entry).href);
-  else giveUp('this installation is incomplete: ' + entry + ' is missing; build it with "npm run build"');
+  else giveUp(`this installation is incomplete: ${entry} is missing; build it with "npm run build"`);
 } else if (inCheckout && existsSync(OWN_NODE)) {
   runWithOwnNode();
 } else if (inCheckout) {
-  giveUp(tooOld() + ' Run "npm ci" first: it brings a Node of its own.');
+  giveUp(`${tooOld()} Run "npm ci" first: it brings a Node of its own.`);
 } else {
-  giveUp(tooOld() + ' (The session store for Express, stickshift/express, runs on this one.)');
+  giveUp(`${tooOld()} (The session store for Express, stickshift/express, runs on this one.)`);
 }
 
 function runWithOwnNode() {
@@ -43,7 +43,7 @@ function runWithOwnNode() {
   };
   for (const signal of Object.keys(handlers)) process.on(signal, handlers[signal]);
   child.on('error', (error) => {
-    giveUp('cannot run ' + OWN_NODE + ': ' + error.message);
+    giveUp(`cannot run ${OWN_NODE}: ${error.message}`);
   });
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code);
@@ -54,11 +54,11 @@ function runWithOwnNode() {
 }
 
 function tooOld() {
-  return 'this is Node ' + process.versions.node + '; Stickshift needs Node ' + OLDEST + ' or newer.';
+  return `this is Node ${process.versions.node}; Stickshift needs Node ${OLDEST} or newer.`;
 }
 
 function giveUp(reason) {
-  process.stderr.write('stickshift: ' + reason + '\n');
+  process.stderr.write(`stickshift: ${reason}\n`);
   process.exitCode = 2;
 }
 

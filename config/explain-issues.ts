@@ -40,7 +40,10 @@ function explain(issue: Issue, context: IssueContext): Problem[] {
   const expected = unit ?? expectation(issue);
   if (value === undefined) return [{ ...problem, message: `is missing; ${expected}` }];
   const found = isSecret(path, tree) || issue.code === 'custom' ? '' : `, got ${shown(value)}`;
-  return [{ ...problem, message: `${expected}${found}` }];
+  const isUnquoted = unit === undefined && issue.code === 'invalid_type' && issue.expected === 'string';
+  // A secret of digits only is a number to YAML.
+  const advice = isUnquoted && typeof value !== 'object' ? '; put it in quotes' : '';
+  return [{ ...problem, message: `${expected}${found}${advice}` }];
 }
 
 function expectation(issue: Issue): string {
