@@ -18,21 +18,29 @@ export async function openStore(config: StoreConfig, logger: Logger): Promise<Sn
   const { url, commandTimeout } = config;
   if (url.startsWith(SQLITE)) {
     const store = await SqliteSnapshotStore.open({ path: url.slice(SQLITE.length), commandTimeout, logger });
-    await logWarnings(store, logger);
+    await warningReporter(store, logger)();
     return store;
   }
   const target = parseRedisUrl(url);
   const store = await RedisSnapshotStore.open({ target, commandTimeout, logger });
   // At every connect: after a failover it is another server, with other settings.
-  store.onConnect(() => void logWarnings(store, logger));
+  store.onConnect(warningReporter(store, logger));
   return store;
 }
 
-async function logWarnings(store: SnapshotStore, logger: Logger): Promise<void> {
-  try {
-    for (const { code, message } of await store.check()) logger.warn({ code }, `store: ${message}`);
-  } catch (error) {
-    const { code, message } = asStickshiftError(error);
-    logger.warn({ code, reason: message }, 'store could not be checked');
-  }
+/** Returns what checks the store and logs each warning the first time it is found. */
+function warningReporter(store: SnapshotStore, logger: Logger): () => Promise<void> {
+  const logged = new Set<string>();
+  return async () => {
+    try {
+      for (const { code, message } of await store.check()) {
+        if (logged.has(message)) continue;
+        logged.add(message);
+        logger.warn({ code }, `store: ${message}`);
+      }
+    } catch (error) {
+      const { code, message } = asStickshiftError(error);
+      logger.warn({ code, reason: message }, 'store could not be checked');
+    }
+  };
 }

@@ -22,7 +22,7 @@ export interface RecordSummary {
   readonly owner: string;
   /** Fencing token, from 1; grows by one at each change of owner. */
   readonly epoch: number;
-  /** Number of the last commit, from 1; grows through all epochs of a session. */
+  /** Number of the last commit, from 1; grows through all epochs of a session. 0 in a tombstone that replaced nothing. */
   readonly seq: number;
   /** Bytes of the sealed snapshot. */
   readonly size: number;
@@ -115,18 +115,28 @@ export interface SnapshotStore {
   /**
    * Writes a snapshot if no tombstone stands, `owner` and `epoch` are the active record's, and `seq` is greater.
    * An absent record is created with the epoch and seq given: a new session, or one that the store lost.
+   *
+   * Sent again because its outcome was not known, it answers `stale` with its own seq if it had been carried out.
    */
   commit(key: SessionKey, commit: Commit): Promise<CommitResult>;
   /** Moves the idle deadline; the snapshot stays. */
   touch(key: SessionKey, touch: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>): Promise<TouchResult>;
-  /** Gives the session up, with a final commit when one is due, in one step. Idempotent for the same owner and epoch. */
+  /**
+   * Gives the session up, with a final commit when one is due, in one step. Idempotent for the same owner and epoch. A
+   * final commit creates an absent record; one that is not newer is `stale`, and the session stays the caller's.
+   */
   release(
     key: SessionKey,
     release: Pick<Commit, 'owner' | 'epoch'> & {
       readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
     },
   ): Promise<ReleaseResult>;
-  /** Makes `owner` the owner with epoch+1 if the record's epoch is still `ifEpoch`, and returns the snapshot. */
+  /**
+   * Makes `owner` the owner with epoch+1 if the record's epoch is still `ifEpoch`, and returns the snapshot.
+   *
+   * Sent again because its outcome was not known, it answers `moved` with the caller as owner and epoch `ifEpoch`+1 if
+   * it had been carried out: the session is the caller's, and `read` gets the snapshot.
+   */
   adopt(key: SessionKey, adopt: { readonly owner: string; readonly ifEpoch: number }): Promise<AdoptResult>;
   /**
    * Leaves a tombstone until `until` (milliseconds since 1970). `epoch` 0 means that the caller never committed the

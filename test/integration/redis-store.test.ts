@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
@@ -15,6 +17,16 @@ import { openRedisStore } from '../services/redis-store.ts';
 
 /** Short, where the test waits for it; a healthy local server needs less than a thousandth. */
 const SHORT = { commandTimeout: 500 };
+
+const anAnnouncement = {
+  id: 'app-1',
+  application: 'shop',
+  url: 'http://127.0.0.1:3001',
+  agent: 'http://127.0.0.1:9091',
+  incarnation: 'a',
+  ready: true,
+  sessions: 0,
+};
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -231,9 +243,13 @@ describe('a Redis that refuses', { ...localRedisRequirement() }, () => {
     const deadlines = { idleAt: inHours(3), absoluteAt: inHours(2) };
     const key = await aRecord(store, { deadlines });
     assert.equal(await admin.pexpiretime(`stickshift:{${key}}`), deadlines.absoluteAt);
-    await store.touch(key, { owner: 'app-1', epoch: 1, deadlines: { ...deadlines, idleAt: inHours(1) } });
-    const expiresAt = await admin.pexpiretime(`stickshift:{${key}}`);
-    assert.equal(expiresAt, (await store.lookup(key))?.deadlines.idleAt);
+    for (const [idleAt, expected] of [
+      [inHours(4), deadlines.absoluteAt],
+      [deadlines.idleAt - 7_200_000, deadlines.idleAt - 7_200_000],
+    ] as const) {
+      await store.touch(key, { owner: 'app-1', epoch: 1, deadlines: { ...deadlines, idleAt } });
+      assert.equal(await admin.pexpiretime(`stickshift:{${key}}`), expected);
+    }
     const until = inHours(9);
     await store.end(key, { owner: 'app-1', epoch: 1, until });
     assert.equal(await admin.pexpiretime(`stickshift:{${key}}`), until);
@@ -243,17 +259,8 @@ describe('a Redis that refuses', { ...localRedisRequirement() }, () => {
     const store = await open(redis.url);
     await admin.zadd('stickshift:backends', Date.now() + 60_000, 'broken');
     await admin.set('stickshift:backend:broken', '{"id":');
-    const announcement = {
-      id: 'app-1',
-      application: 'shop',
-      url: 'http://127.0.0.1:3001',
-      agent: 'http://127.0.0.1:9091',
-      incarnation: 'a',
-      ready: true,
-      sessions: 0,
-    };
-    await store.announce(announcement, 60_000);
-    assert.deepEqual(await store.backends(), [announcement]);
+    await store.announce(anAnnouncement, 60_000);
+    assert.deepEqual(await store.backends(), [anAnnouncement]);
   });
 });
 
@@ -270,6 +277,24 @@ describe('a Redis behind a password', { ...localRedisRequirement() }, () => {
   test('lets in who knows it', async () => {
     const store = await open(urlWith(`default:${encodeURIComponent(password)}`));
     assert.equal(await store.lookup(newKey()), undefined);
+  });
+
+  test('needs no more of an ACL user than docs/store.md says', async () => {
+    const guide = await readFile(join(import.meta.dirname, '../../docs/store.md'), 'utf8');
+    const rules = />PASSWORD (~stickshift.+)/.exec(guide)?.[1]?.split(' ') ?? [];
+    const admin = new Redis(redis.port, { password });
+    await admin.acl('SETUSER', 'shop', 'on', '>word', ...rules);
+    admin.disconnect();
+
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
+    const store = await open(urlWith('shop:word'), { logger });
+    const key = await aRecord(store);
+    assert.equal((await store.adopt(key, { owner: 'app-2', ifEpoch: 1 })).outcome, 'adopted');
+    await store.announce(anAnnouncement, 60_000);
+    assert.deepEqual(await store.backends(), [anAnnouncement]);
+    assert.equal((await store.check()).length, 1);
+    assert.deepEqual(lines, []);
   });
 
   test('refuses others, whose password is in no message and no log', async () => {

@@ -13,7 +13,7 @@
 -- Every script answers a list whose first element is the outcome. A summary in it is, in this order:
 --   s, o, e, q, c, i, x, bytes of d, time of the answer (ms since 1970)
 
--- Lua would write a time as 1.7e+12.
+-- From 15 digits on, Lua's own notation has an exponent, which Redis does not take for a number.
 local function whole(number)
   return string.format('%.0f', number)
 end

@@ -22,8 +22,14 @@ export function expiry(store: StoreUnderTest): void {
     test('removes a session at its absolute deadline, however often it is touched', async () => {
       const absoluteAt = Date.now() + SOON_MS;
       const key = await aRecord(store(), { deadlines: { idleAt: inHours(1), absoluteAt } });
-      const touch = { owner: 'app-1', epoch: 1, deadlines: { idleAt: inHours(2), absoluteAt } };
-      await store().touch(key, touch);
+      // Even a touch that knows of no absolute deadline leaves it standing.
+      for (const deadlines of [
+        { idleAt: inHours(2), absoluteAt },
+        { idleAt: inHours(2), absoluteAt: undefined },
+      ]) {
+        const result = await store().touch(key, { owner: 'app-1', epoch: 1, deadlines });
+        assert.deepEqual(result, { outcome: 'touched' });
+      }
       await gone(store(), key);
     });
 
@@ -40,6 +46,15 @@ export function expiry(store: StoreUnderTest): void {
       // When the other one is gone, this one would be too.
       await gone(store(), shortLived);
       assert.equal((await store().lookup(key))?.seq, 2);
+    });
+
+    test('takes deadlines as far away as numbers go', async () => {
+      const never = { idleAt: Number.MAX_SAFE_INTEGER, absoluteAt: Number.MAX_SAFE_INTEGER };
+      const key = await aRecord(store(), { deadlines: never });
+      await store().touch(key, { owner: 'app-1', epoch: 1, deadlines: never });
+      assert.deepEqual((await store().lookup(key))?.deadlines, never);
+      await store().end(key, { owner: 'app-1', epoch: 1, until: never.idleAt });
+      assert.equal((await store().lookup(key))?.deadlines.idleAt, never.idleAt);
     });
 
     test('removes a tombstone when its time is over', async () => {
