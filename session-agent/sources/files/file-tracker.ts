@@ -1,5 +1,5 @@
 import { stat, unlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../../protocol/errors.ts';
 import type { SourceListener } from '../session-source.ts';
@@ -148,12 +148,20 @@ export class FileTracker {
 
   async #gone(id: string, before: KnownFile | undefined): Promise<void> {
     if (!before) return;
+    const { directory, listener, lifetime, logger, naming } = this.#options;
     // When the directory itself is gone (a volume unmounted, a deployment that sweeps) nobody has logged out; taking it
     // for that would leave a tombstone for every session.
-    const directory = await ignoring('ENOENT', stat(this.#options.directory, { bigint: true }));
-    if (directory?.ino !== this.#directoryIno || this.#state === 'closed') return;
+    const root = await ignoring('ENOENT', stat(directory, { bigint: true }));
+    if (root?.ino !== this.#directoryIno || this.#state === 'closed') return;
     this.#known.delete(id);
-    const { listener, lifetime, logger } = this.#options;
+    const parent = dirname(join(directory, naming.pathOf(id) ?? ''));
+    if (!(await ignoring('ENOENT', stat(parent)))) {
+      logger.warn(
+        { directory: parent },
+        'a subdirectory is gone with its sessions; that is not taken for logouts',
+      );
+      return;
+    }
     const how = mtimeOf(before.stamp) + lifetime <= Date.now() ? 'expired' : 'logout';
     listener.ended(id, how).catch((error: unknown) => {
       logger.warn({ err: error, how }, 'a session that has ended could not be ended everywhere');
