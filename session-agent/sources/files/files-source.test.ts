@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   appendFile,
+  type FileHandle,
   link,
   mkdir,
   mkdtemp,
@@ -21,7 +22,7 @@ import { pino } from 'pino';
 import { RecordingListener } from '../../../test/contract/session-source/recording-listener.ts';
 import { eventually } from '../../../test/services/eventually.ts';
 import { createFilesSource, type FilesSourceConfig, type FilesSourceLimits } from './files-source.ts';
-import { tryLock } from './flock.ts';
+import { lockBefore } from './flock.ts';
 
 const LIFETIME = 1_440_000;
 const logger = pino({ level: 'silent' });
@@ -59,6 +60,11 @@ async function started(t: TestContext, { limits, before, ...config }: Setup = {}
 async function age(path: string, ms: number): Promise<void> {
   const then = new Date(Date.now() - ms);
   await utimes(path, then, then);
+}
+
+/** As an app does, which may have to wait for the agent. */
+async function lock(file: FileHandle): Promise<void> {
+  assert.ok(await lockBefore(performance.now() + 10_000, file.fd, 'exclusive'));
 }
 
 describe('the directory of session files', () => {
@@ -229,7 +235,7 @@ describe('a file that changes', () => {
     await listener.heard('changed', 'a');
     const told = listener.of('a', 'changed').length;
     await using app = await open(file('a'), 'r+');
-    assert.ok(tryLock(app.fd, 'exclusive'));
+    await lock(app);
     await app.write('two', 0);
     await eventually('the change', () => listener.of('a', 'changed').length > told);
   });
@@ -238,7 +244,7 @@ describe('a file that changes', () => {
     const { source, write, file } = await started(t, { limits: { lockTimeout: 50 } });
     await write('a', 'one');
     await using app = await open(file('a'), 'r+');
-    assert.ok(tryLock(app.fd, 'exclusive'));
+    await lock(app);
     await assert.rejects(source.refresh('a'), failed);
     await assert.rejects(source.capture('a'), failed);
     await assert.rejects(source.install('a', { data: Buffer.from('x'), idleAt: Date.now() }), failed);
@@ -250,7 +256,7 @@ describe('a file that changes', () => {
     await write('a', 'one');
     await write('b', 'two');
     const app = await open(file('a'), 'r+');
-    assert.ok(tryLock(app.fd, 'exclusive'));
+    await lock(app);
     const capturing = source.capture('a');
     assert.equal(Buffer.from((await source.capture('b'))?.data ?? []).toString(), 'two');
     await app.close();
