@@ -81,15 +81,16 @@ export class DatabaseFile {
 function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
+    // First of all: a file that is not ours must not be changed, not even its journal mode.
+    prepareSchema(database);
     const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.journal_mode;
     if (mode !== 'wal') {
       throw new StickshiftError('STORE_REFUSED', 'no write-ahead log here; is it a network file system?');
     }
     // NORMAL: a commit is in the operating system's cache before it is answered, so the death of any process loses
-    // nothing. Only a power cut or kernel crash can undo the last commits (it never corrupts the file). FULL would survive that as
-    // well, but sync the disk within every commit, with the event loop waiting.
+    // nothing. Only a power cut or kernel crash can undo the last commits; it never corrupts the file. FULL would
+    // survive that as well, but sync the disk within every commit, with the event loop waiting.
     database.exec(`PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT}`);
-    prepareSchema(database);
     return database;
   } catch (error) {
     database.close();

@@ -72,6 +72,7 @@ describe('an SQLite store', () => {
     const other = raw();
     other.exec('CREATE TABLE invoices (id INTEGER)');
     await assert.rejects(open(), { code: 'STORE_INVALID', message: /another program/ });
+    assert.equal(other.prepare('PRAGMA journal_mode').get()?.journal_mode, 'delete');
     assert.equal(other.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'records'").get()?.n, 0);
   });
 
