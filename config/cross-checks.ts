@@ -83,7 +83,7 @@ function* poolChecks({ pools }: Config): Generator<Contradiction> {
 function* agentChecks({ agents, pools }: Config): Generator<Contradiction> {
   const served = new Map<string, string>();
   for (const [name, agent] of Object.entries(agents)) {
-    const pool = pools[agent.pool];
+    const pool = Object.hasOwn(pools, agent.pool) ? pools[agent.pool] : undefined;
     if (!pool) {
       yield {
         path: ['agents', name, 'pool'],

@@ -15,7 +15,10 @@ const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// URL' }
 const listen = (fallback: string, what: string) =>
   z
     .string()
-    .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]/]+):\d{1,5}$/, 'expected host:port, such as 127.0.0.1:8080')
+    .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]/]+):\d{1,5}$/, {
+      error: 'expected host:port, such as 127.0.0.1:8080',
+      abort: true,
+    })
     .refine((address) => splitAddress(address).port <= 65_535, 'expected a port up to 65535')
     .default(fallback)
     .describe(what);

@@ -89,7 +89,7 @@ function chooseAgent(config: Config, wanted: string | undefined) {
     const choice = names.length === 0 ? 'the configuration has none' : `one of ${names.join(', ')}`;
     throw new CommandError(`Which agent? Name it on the command line: ${choice}.`, { status: EXIT.usage });
   }
-  const agent = config.agents[name];
+  const agent = Object.hasOwn(config.agents, name) ? config.agents[name] : undefined;
   const pool = agent && config.pools[agent.pool];
   const backend = agent?.backend ?? name;
   const urls = pool?.backends[backend];
