@@ -239,7 +239,7 @@ export class SessionAgent implements SourceListener {
   }
 
   async #flush(deadlineMs: number): Promise<void> {
-    const late = AbortSignal.timeout(deadlineMs);
+    const late = AbortSignal.timeout(Math.ceil(deadlineMs));
     const unsaved = [...this.owned.dirty].map((session) => this.#replicator.covered(session, late));
     const all = [...unsaved, ...this.#logouts.allDue()];
     if (all.length > 0) await this.#dispatcher.hurry(within(Promise.all(all), deadlineMs));

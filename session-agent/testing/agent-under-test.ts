@@ -1,3 +1,4 @@
+import { afterEach } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { sessionKeyDeriver } from '../../protocol/session-key.ts';
@@ -32,6 +33,14 @@ export type TestOptions = Partial<Omit<SessionAgentOptions, 'source' | 'store' |
   readonly attached?: boolean;
 };
 
+const running = new Set<SessionAgent>();
+
+// An agent that still has something to retry would keep the test process alive.
+afterEach(async () => {
+  for (const agent of running) await agent.stop(0);
+  running.clear();
+});
+
 /** A session agent between an app and a store in memory, ready, with short waits. */
 export async function startTestAgent(options: TestOptions = {}): Promise<AgentUnderTest> {
   const {
@@ -56,6 +65,7 @@ export async function startTestAgent(options: TestOptions = {}): Promise<AgentUn
     limits: { session: 1024, sessions: 1000, commits: 4, ...limits },
     lifetime: { absolute: undefined, tombstone: 3_600_000, ...lifetime },
   });
+  running.add(agent);
   await agent.start();
   if (attached) {
     agent.attached();
