@@ -37,7 +37,7 @@ describe('a log line', () => {
     );
   });
 
-  test('never holds a secret, however deep it was logged', () => {
+  test('never holds a secret of a configuration or a request that was logged', () => {
     const { logger, lines } = recorded();
     logger.info({
       secret: 'hunter2',

@@ -22,12 +22,20 @@ export interface CreateLoggerOptions {
   readonly destination?: DestinationStream;
 }
 
-/** Nobody logs these on purpose; a whole configuration or request that is logged by mistake must not give them away. */
-const SECRET_KEYS = ['secret', 'token', 'keys', 'password', 'authorization', 'cookie', '["set-cookie"]'];
-const SECRET_PATHS = SECRET_KEYS.flatMap((key) => {
-  const below = (parent: string) => (key.startsWith('[') ? `${parent}${key}` : `${parent}.${key}`);
-  return [key, below('*'), below('*.*'), below('*.*.*')];
-});
+/**
+ * Nobody logs these on purpose; a configuration or a request that is logged by mistake must not give them away. Written out
+ * where it goes deeper than one level, because every wildcard costs microseconds on every line.
+ */
+const SECRET_KEYS = ['secret', 'token', 'keys', 'password', 'authorization', 'cookie'];
+const SECRET_PATHS = [
+  ...SECRET_KEYS.flatMap((key) => [key, `*.${key}`]),
+  '*.headers.authorization',
+  '*.headers.cookie',
+  '*.headers["set-cookie"]',
+  'config.gateway.admin.token',
+  'config.gateway.affinity.keys',
+  'config.store.encryption.keys',
+];
 
 /** JSON lines with the time as ISO 8601, the level as a word, and the trace that was active. */
 export function createLogger({ role, name, level = 'info', destination }: CreateLoggerOptions): Logger {
