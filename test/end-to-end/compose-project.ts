@@ -29,7 +29,7 @@ export const composeRequirement = requirement(
 export class ComposeProject {
   readonly shopUrl: string;
   readonly adminUrl: string;
-  readonly adminToken = 'an admin token of the tests';
+  readonly adminToken = 'an-admin-token-of-the-tests';
   readonly #name = `stickshift-test-${process.pid}`;
   readonly #env: NodeJS.ProcessEnv;
 

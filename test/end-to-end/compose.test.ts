@@ -15,25 +15,32 @@ describe('the installation of compose.yaml', composeRequirement, () => {
   before(
     async () => {
       project = await ComposeProject.plan();
-      await project.run('up', '--build', '--detach');
-      await eventually('all three servers take clients', async () => {
-        const status = await backends().catch(() => []);
-        return status.length === 3 && status.every((backend) => backend.accepting);
-      });
+      try {
+        await project.run('up', '--build', '--detach');
+        await eventually('all three servers take clients', async () => {
+          const status = await backends().catch(() => []);
+          return status.length === 3 && status.every((backend) => backend.accepting);
+        });
+      } catch (error) {
+        await showLogs();
+        throw error;
+      }
     },
     { timeout: BUILD_AND_START_MS },
   );
 
   afterEach(async (context) => {
-    if ('passed' in context && context.passed === false) {
-      process.stderr.write(await project.run('logs', '--no-color', '--tail', '40'));
-    }
+    if ('passed' in context && context.passed === false) await showLogs();
   });
 
   after(async () => {
     for (const shopper of shoppers) shopper.leave();
     await project?.down();
   });
+
+  async function showLogs(): Promise<void> {
+    process.stderr.write(await project.run('logs', '--no-color', '--tail', '40'));
+  }
 
   async function backends(): Promise<readonly BackendStatus[]> {
     const response = await fetch(new URL(ADMIN_API.status, project.adminUrl), {
