@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
 import { StickshiftError } from '../protocol/errors.ts';
@@ -7,7 +8,7 @@ import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { createAdminApi } from './admin-api/admin-api.ts';
 import { createAffinityCookies } from './affinity/affinity-cookie.ts';
 import { createAgentClient } from './agent-client/agent-client.ts';
-import { rawErrorAnswer } from './answers/raw-error-answer.ts';
+import { endWithError } from './answers/raw-error-answer.ts';
 import { Pool } from './backends/pool.ts';
 import { createBalancer } from './balancing/balancer.ts';
 import { GatewayCounters } from './counters.ts';
@@ -232,17 +233,31 @@ function createClientServer(
   server.on('connect', (_request, socket) => {
     const failure = new StickshiftError('METHOD_REFUSED', 'CONNECT is for forward proxies');
     counters.countError(failure.code);
-    socket.end(rawErrorAnswer(failure));
+    endWithError(socket, failure);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const failure = clientFailure(error);
     counters.countError(failure.code);
     logger.debug({ err: failure, code: failure.code }, 'request head refused');
-    // A head that breaks after an answer has begun on this connection must not be answered into the middle of that.
-    if (!socket.writable || ('_httpMessage' in socket && socket._httpMessage)) socket.destroy(error);
-    else socket.end(rawErrorAnswer(failure));
+    refuseOnSocket(socket, failure, lane);
   });
   return server;
+}
+
+/**
+ * Answers a head or body that did not parse, in its turn: an earlier request on the connection gets its own answer first, and
+ * nothing is written into the middle of an answer.
+ */
+function refuseOnSocket(
+  socket: Duplex & { readonly _httpMessage?: ServerResponse | null },
+  failure: StickshiftError,
+  lane: FullLane,
+): void {
+  if (socket.destroyed) return;
+  const answering = socket._httpMessage;
+  if (!answering) endWithError(socket, failure);
+  else if (!answering.req.complete) lane.refuse(answering, failure);
+  else answering.once('finish', () => refuseOnSocket(socket, failure, lane));
 }
 
 function clientFailure(error: NodeJS.ErrnoException): StickshiftError {

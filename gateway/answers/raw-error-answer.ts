@@ -1,9 +1,24 @@
 import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { StickshiftError } from '../../protocol/errors.ts';
 import { errorAnswer } from './error-answer.ts';
 
-/** An error answer as HTTP/1.1 bytes, for sockets that have no `ServerResponse`: a head that did not parse, a refused upgrade. */
-export function rawErrorAnswer(error: StickshiftError): string {
+/** How long a socket stays open behind its error answer: closed at once, with bytes unread, it would reset the answer away. */
+const LINGER_MS = 1_000;
+
+/** Ends a socket that has no `ServerResponse` with an error answer: a head that did not parse, a refused upgrade. */
+export function endWithError(socket: Duplex, error: StickshiftError): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(rawErrorAnswer(error));
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+function rawErrorAnswer(error: StickshiftError): string {
   const { status, headers, body } = errorAnswer(error, {});
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   return [

@@ -65,8 +65,9 @@ const NEVER_NOMINATED: ReadonlySet<string> = new Set([
 export function checkRequest(received: ReceivedHead): CheckedHead {
   const { method = '', url = '', httpVersion, headers, rawHeaders } = received;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') refuse(`HTTP version ${quoted(httpVersion)}`);
-  // CONNECT is for forward proxies; TRACE would echo cookies that scripts must not see.
-  if (method === 'CONNECT' || method === 'TRACE') {
+  // CONNECT is for forward proxies; TRACE would echo cookies that scripts must not see; SOURCE is ICE, which Node's parser
+  // takes for HTTP.
+  if (method === 'CONNECT' || method === 'TRACE' || method === 'SOURCE') {
     throw new StickshiftError('METHOD_REFUSED', `method ${method}`);
   }
   checkHost(headers.host, httpVersion);

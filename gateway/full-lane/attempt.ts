@@ -128,6 +128,13 @@ export class AttemptSender {
     });
   }
 
+  /** Ends the attempt under way, if there is one: its client will not take an answer any more. */
+  cancel(request: IncomingMessage): void {
+    const attempt = this.#current.get(request);
+    attempt?.settle({ kind: 'client-gone' });
+    attempt?.request?.destroy();
+  }
+
   /** `request.headers` must be what the backend shall see. */
   send(
     request: IncomingMessage,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import {
   type Context,
   context,
@@ -61,6 +62,8 @@ export class FullLane {
     { readonly request: IncomingMessage; readonly backend: Backend }
   >();
   readonly #eventStreams = new Set<ServerResponse>();
+  /** Connections that end with the answer under way: the parser may already hold requests behind it. */
+  readonly #closing = new WeakSet<Socket>();
   #stopping = false;
 
   constructor(options: FullLaneOptions) {
@@ -70,6 +73,7 @@ export class FullLane {
   /** The `request` listener of an HTTP server. */
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     const { logger, accessLog } = this.#options;
+    if (this.#closing.has(request.socket)) return;
     const started = performance.now();
     if (this.#stopping) response.shouldKeepAlive = false;
     const parent = propagation.extract(ROOT_CONTEXT, request.headers);
@@ -92,6 +96,11 @@ export class FullLane {
       this.#fail(request, response, failure, span);
     });
   };
+
+  /** Gives up a request whose body did not parse. */
+  refuse(response: ServerResponse, failure: StickshiftError): void {
+    this.#fail(response.req, response, failure, undefined);
+  }
 
   /** Ends what is under way on a backend whose drain is over. Requests that had no answer yet get a 502. */
   closeTo(backend: Backend): void {
@@ -257,7 +266,10 @@ export class FullLane {
     failure: StickshiftError,
     span: Span | undefined,
   ): void {
-    const { counters, logger } = this.#options;
+    const { counters, logger, sender } = this.#options;
+    // What has been answered stays answered: this is the echo of a failure that was told already.
+    if (response.writableEnded) return;
+    sender.cancel(request);
     counters.countError(failure.code);
     const requestId = span?.isRecording() ? span.spanContext().traceId : randomBytes(8).toString('hex');
     logger.warn({ err: failure, code: failure.code, requestId, method: request.method }, 'request failed');
@@ -267,8 +279,12 @@ export class FullLane {
     }
     const { status, headers, body } = errorAnswer(failure, { accept: request.headers.accept, requestId });
     counters.countResponse(status);
-    // Whatever is left of the request's body is not worth waiting for.
-    if (!request.complete) response.shouldKeepAlive = false;
+    // Whatever is left of the request's body is not worth waiting for, and a head that was refused may be followed by what was
+    // meant to be read as another request.
+    if (!request.complete || status === 400) {
+      response.shouldKeepAlive = false;
+      this.#closing.add(request.socket);
+    }
     response.writeHead(status, headers);
     response.end(request.method === 'HEAD' ? undefined : body);
   }

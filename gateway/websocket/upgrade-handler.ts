@@ -4,7 +4,7 @@ import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } f
 import type { Logger } from 'pino';
 import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
 import { bindingCookie } from '../affinity/binding-cookie.ts';
-import { rawErrorAnswer } from '../answers/raw-error-answer.ts';
+import { endWithError } from '../answers/raw-error-answer.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
 import { checkRequest } from '../forwarding/request-check.ts';
@@ -51,7 +51,7 @@ export class UpgradeHandler {
       counters.countError(failure.code);
       logger.warn({ err: failure, code: failure.code }, 'WebSocket refused');
       span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
-      if (client.writable) client.end(rawErrorAnswer(failure));
+      endWithError(client, failure);
     };
     context
       .with(trace.setSpan(parent, span), () => this.#serve(request, client, head, refuse))
