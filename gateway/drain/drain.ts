@@ -16,7 +16,7 @@ export interface DrainParts {
   /** Ends what is still under way: WebSockets with 1012, requests by destroying them. */
   readonly closeConnections: (backend: Backend) => void;
   readonly logger: Logger;
-  /** After the deadline, for closed connections to be gone and the last sessions to be released. Default 5000. */
+  /** After the deadline, how long to wait when nothing moves: for closed connections to be gone, or for the agent. Default 5000. */
   readonly closingMs?: number;
 }
 
@@ -65,14 +65,15 @@ export class Drain {
   /** Resolves when the drain is over or was cancelled and its last call of the agent has ended. */
   async run(): Promise<void> {
     this.#log.info({ reason: this.#reason, deadlineMs: this.#deadlineAt - this.#startedAt }, 'drain begins');
-    await this.#until(this.#deadlineAt);
+    // Without any patience, connections are closed before the agent is asked for the first time.
+    if (this.#deadlineAt > this.#startedAt) await this.#release(this.#deadlineAt);
     if (this.#cancelled) return;
     if (!this.#isDone) {
       this.#state = 'closing';
       const { inFlight } = this.#backend;
       if (inFlight > 0) this.#log.warn({ inFlight }, 'drain deadline: closing what is still under way');
       this.#parts.closeConnections(this.#backend);
-      await this.#until(Date.now() + (this.#parts.closingMs ?? CLOSING_MS));
+      await this.#release(Date.now() + (this.#parts.closingMs ?? CLOSING_MS));
       if (this.#cancelled) return;
     }
     this.#end();
@@ -89,14 +90,17 @@ export class Drain {
     return this.#remaining === 0 && this.#wasQuiet && this.#backend.inFlight === 0 && !this.#agentError;
   }
 
-  /** Releases sessions, batch by batch, until there is nothing left or the time has come; tries once at least. */
-  async #until(time: number): Promise<void> {
-    if (time <= this.#startedAt) return;
+  /** Releases sessions, batch by batch, until nothing is left, or nothing more can be done, or the time has come. */
+  async #release(until: number): Promise<void> {
     for (;;) {
       const released = await this.#releaseBatch();
-      if (this.#cancelled || this.#isDone || Date.now() >= time) return;
-      if (this.#state === 'closing' && released === 0 && this.#nothingToWaitFor) return;
-      await this.#pace.pause({ progress: released, batch: BATCH, latest: time });
+      if (this.#cancelled || this.#isDone) return;
+      const isLate = Date.now() >= until;
+      if (this.#state === 'draining' && isLate) return;
+      // Past the deadline, many sessions may still be left, and every one that is released is one that is not lost.
+      if (this.#state === 'closing' && released === 0 && (isLate || this.#nothingToWaitFor)) return;
+      const latest = isLate ? Number.POSITIVE_INFINITY : until;
+      await this.#pace.pause({ progress: released, batch: BATCH, latest });
       if (this.#cancelled) return;
     }
   }

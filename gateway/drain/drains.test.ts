@@ -184,6 +184,14 @@ describe('at its deadline a drain', () => {
     assert.equal(sessions.size, 0);
   });
 
+  test('goes on for as long as sessions are being released', async (t) => {
+    const { drains, backend, ended, beforeAnswer, calls } = await setUp(t, ids(1_000), 'maintenance');
+    beforeAnswer(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    drains.start(backend, 0);
+    assert.equal((await ended())?.released, 1_000);
+    assert.ok(calls().length >= 5, 'batches that together take longer than closing may');
+  });
+
   test('is incomplete when the agent is gone for good', async (t) => {
     const { drains, backend, agent, ended } = await setUp(t, ids(3));
     await agent.stop();
