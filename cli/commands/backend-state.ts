@@ -75,8 +75,9 @@ function describe({ backend, adminState, drain }: StateAnswer): string {
     return describeDrain(backend, drain, Date.now());
   }
   if (adminState === 'ready' || !drain) return `${backend} is ${adminState}.`;
-  const left = readableDuration(Math.max(0, drain.deadlineAt - Date.now()));
-  return `${backend} gets no new clients; it is drained in ${left} at the latest. Follow it with "stickshift status", or use --wait.`;
+  const left = drain.deadlineAt - Date.now();
+  const when = left > 0 ? `its sessions move within ${readableDuration(left)}` : 'its sessions move now';
+  return `${backend} gets no new clients; ${when}. Follow it with "stickshift status", or use --wait.`;
 }
 
 async function untilEnded(

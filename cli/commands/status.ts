@@ -42,7 +42,12 @@ export function formatStatus(status: StatusAnswer, url: string, now: number): st
     COLUMNS,
     backends.map((backend) => row(backend, now)),
   );
-  const notes = backends.flatMap((backend) => notesOn(backend, now));
+  const notes = [
+    ...status.pools
+      .filter(({ accepting }) => accepting === 0)
+      .map(({ name }) => `${name}: NO BACKEND TAKES NEW CLIENTS`),
+    ...backends.flatMap((backend) => notesOn(backend, now)),
+  ];
   return `${head}\n${table}${notes.length > 0 ? `\n${notes.map((note) => `${note}\n`).join('')}` : ''}`;
 }
 
