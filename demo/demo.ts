@@ -104,7 +104,7 @@ export class Demo implements DemoDeeds {
       port,
       adminPort,
       storeUrl:
-        store ?? process.env.STICKSHIFT_STORE ?? `sqlite:${join(this.stateDirectory, 'sessions.sqlite')}`,
+        store || process.env.STICKSHIFT_STORE || `sqlite:${join(this.stateDirectory, 'sessions.sqlite')}`,
       backends: count,
       control: { url: this.#control.url, token: this.#token },
     });

@@ -55,7 +55,7 @@ export async function startControlServer(options: {
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!hasToken(request, options.token)) throw new StickshiftError('UNAUTHORIZED', 'a token is needed');
-    const [, place, id, deed, ...more] = (request.url ?? '').split('/').map(decodeURIComponent);
+    const [, place, id, deed, ...more] = (request.url ?? '').split('/');
     if (place !== 'backends' || more.length > 0) throw new StickshiftError('NOT_FOUND', 'no such place');
     if (request.method === 'GET' && id === undefined) {
       return send(response, 200, { backends: await deeds.backends() });

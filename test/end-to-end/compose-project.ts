@@ -66,14 +66,11 @@ export class ComposeProject {
     });
   }
 
-  /** Whether the service's container runs. */
-  async isRunning(service: string): Promise<boolean> {
-    const id = (await this.run('ps', '--quiet', service)).trim();
-    if (id === '') return false;
-    const { stdout } = spawnSync('docker', ['inspect', '--format', '{{.State.Running}}', id], {
-      encoding: 'utf8',
-    });
-    return stdout.trim() === 'true';
+  /** What `docker inspect` knows of the service's container, by a Go template such as `{{.State.Running}}`. */
+  async inspect(service: string, template: string): Promise<string> {
+    const id = (await this.run('ps', '--all', '--quiet', service)).trim();
+    const { stdout } = spawnSync('docker', ['inspect', '--format', template, id], { encoding: 'utf8' });
+    return stdout.trim();
   }
 
   /** Containers, networks and volumes. */

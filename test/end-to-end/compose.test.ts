@@ -69,6 +69,14 @@ describe('the installation of compose.yaml', composeRequirement, () => {
     return made;
   }
 
+  for (const service of ['redis', 'gateway', 'agent-1', 'app-1']) {
+    test(`finds ${service} healthy`, async () => {
+      await eventually(`${service} is healthy`, async () => {
+        return (await project.inspect(service, '{{.State.Health.Status}}')) === 'healthy';
+      });
+    });
+  }
+
   test('keeps every cart when app-1 and its agent are killed', async () => {
     const carts = await fillCarts('before', 18);
     const onVictim = carts.filter((shopper) => shopper.server === 'app-1');
@@ -80,7 +88,11 @@ describe('the installation of compose.yaml', composeRequirement, () => {
     for (const shopper of onVictim) assert.notEqual(shopper.server, 'app-1');
     for (const shopper of carts) assert.equal(await shopper.add(), 'acknowledged', shopper.name);
     for (const shopper of carts) assert.deepEqual(await shopper.audit(), [], shopper.name);
-    assert.equal(await project.isRunning('app-1'), false, 'what was killed stays killed');
+    assert.equal(
+      await project.inspect('app-1', '{{.State.Running}}'),
+      'false',
+      'what was killed stays killed',
+    );
   });
 
   test('gives load to a server that comes back', async () => {
