@@ -56,7 +56,7 @@ const affinitySchema = z
       .string()
       .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected a cookie name')
       .default('stickshift')
-      .describe('Name of the affinity cookie.'),
+      .describe('Name of the affinity cookie. With several pools, `-` and the pool’s name are appended.'),
     maxAge: duration('7d').describe('An affinity cookie older than this is no cookie.'),
     idle: duration('24h').describe('An affinity cookie not seen for this long is no cookie.'),
     renewAfter: duration('10m').describe(

@@ -72,7 +72,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       sessionIds: sessionIdReader(pool.config.session),
       affinity: createAffinityCookies({
         keys: affinityKeys,
-        config: settings.affinity,
+        config: { ...settings.affinity, cookie: affinityCookieName(settings.affinity.cookie, pool, pools) },
         pool: pool.name,
         backendIds: [...pool.backends.keys()],
       }),
@@ -100,7 +100,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const destinations = new Destinations({ router, mover });
   const headers = createRequestHeaders({
     trustedProxies: createTrustedProxies(settings.trustedProxies),
-    affinityCookie: settings.affinity.cookie,
+    affinityCookies: pools.map((pool) => affinityCookieName(settings.affinity.cookie, pool, pools)),
   });
   const connections = new BackendConnections();
   const lane = new FullLane({
@@ -207,6 +207,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     agentClient.close();
     throw error;
   }
+}
+
+/** Two applications on one host would overwrite each other's binding at every turn if their cookies had one name. */
+function affinityCookieName(name: string, pool: Pool, pools: readonly Pool[]): string {
+  return pools.length > 1 ? `${name}-${pool.name}` : name;
 }
 
 function createClientServer(

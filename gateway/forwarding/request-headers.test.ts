@@ -7,7 +7,7 @@ import { createTrustedProxies } from './trusted-proxies.ts';
 
 const builder = createRequestHeaders({
   trustedProxies: createTrustedProxies(['10.0.0.0/8']),
-  affinityCookie: 'stickshift',
+  affinityCookies: ['stickshift', 'stickshift-other'],
 });
 
 const CLIENT = '192.0.2.1';
@@ -65,6 +65,12 @@ describe('the headers for a backend', () => {
     assert.equal(forwarded({ cookie: 'a=1; stickshift=v1.x;  b="2"' }).cookie, 'a=1;  b="2"');
     assert.ok(!('cookie' in forwarded({ cookie: 'stickshift=v1.x' })));
     assert.equal(forwarded({ cookie: 'a=1' }).cookie, 'a=1');
+  });
+
+  test('have no affinity cookie of another pool either', () => {
+    const cookie = 'a=1; stickshift-other=v1.x; b=2; stickshift=v1.y';
+    assert.equal(forwarded({ cookie }).cookie, 'a=1; b=2');
+    assert.equal(forwarded({ cookie: 'stickshift=v1.y; stickshift-other=v1.x' }).cookie, undefined);
   });
 
   test('leave the request’s own headers untouched', () => {

@@ -42,8 +42,8 @@ export interface RequestHeaders {
 
 export interface RequestHeadersOptions {
   readonly trustedProxies: TrustedProxies;
-  /** Name of the affinity cookie; the application never sees it. */
-  readonly affinityCookie: string;
+  /** Names of the affinity cookies; no application ever sees one, its own or another pool's. */
+  readonly affinityCookies: readonly string[];
 }
 
 /**
@@ -51,7 +51,7 @@ export interface RequestHeadersOptions {
  * compressing for whoever sends it (`gzip_proxied`), and the gateway is there to change nothing.
  */
 export function createRequestHeaders(options: RequestHeadersOptions): RequestHeaders {
-  const { trustedProxies, affinityCookie } = options;
+  const { trustedProxies, affinityCookies } = options;
   return {
     client({ headers, socket }) {
       const peer = plainAddress(socket.remoteAddress ?? '');
@@ -76,7 +76,10 @@ export function createRequestHeaders(options: RequestHeadersOptions): RequestHea
         forwarded[name] = headers[name];
       }
       if (headers.cookie !== undefined) {
-        const cookie = stripCookie(headers.cookie, affinityCookie);
+        const cookie = affinityCookies.reduce<string | undefined>(
+          (rest, name) => rest && stripCookie(rest, name),
+          headers.cookie,
+        );
         if (cookie === undefined) delete forwarded.cookie;
         else forwarded.cookie = cookie;
       }
