@@ -183,12 +183,18 @@ export const REQUEST_LINES: readonly HostileRequest[] = [
     'http/1.1',
     'HTTP /1.1',
     'ICE/1.0',
-    'RTSP/1.0',
   ].map((version) => ({
     name: `the version ${version}`,
     raw: line(`GET /here ${version}`),
     refused: [400, 505],
   })),
+  {
+    name: 'the version RTSP/1.0',
+    raw: line('GET /here RTSP/1.0'),
+    refused: [400, 505],
+    forwarded: [{ method: 'GET', target: '/here', headers: { host: 'app.test' } }],
+    why: 'Node’s parser takes it for HTTP/1.0 and tells nobody; the app server gets plain HTTP/1.1, so nothing has two readings',
+  },
   {
     name: 'the method SOURCE of ICE',
     raw: head('SOURCE /here ICE/1.0', 'Host: app.test'),
