@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { connectToGateway } from './admin-access.ts';
+import { runCli } from './program.ts';
+import { RecordingTerminal } from './testing/recording-terminal.ts';
+import { refusal, startScriptedGateway, statusOf } from './testing/scripted-gateway.ts';
+
+const TOKEN = 'a token of sixteen';
+const directory = mkdtempSync(join(tmpdir(), 'stickshift-admin-'));
+after(() => rmSync(directory, { recursive: true }));
+const config = join(directory, 'stickshift.yaml');
+writeFileSync(
+  config,
+  JSON.stringify({ secret: 'x'.repeat(32), gateway: { admin: { listen: '0.0.0.0:8999', token: TOKEN } } }),
+);
+const broken = join(directory, 'broken.yaml');
+writeFileSync(broken, 'secret: x\n');
+
+describe('the gateway that a command talks to', () => {
+  test('is the one that is named, by option before environment', async () => {
+    const env = { STICKSHIFT_ADMIN_URL: 'http://environment:1', STICKSHIFT_CONFIG: config };
+    assert.equal((await connectToGateway({}, env)).url, 'http://environment:1');
+    assert.equal((await connectToGateway({ admin: 'option:2' }, env)).url, 'http://option:2');
+  });
+
+  test('is else the one of the configuration, on this machine where it listens everywhere', async () => {
+    assert.equal((await connectToGateway({ config }, {})).url, 'http://127.0.0.1:8999');
+  });
+
+  test('may be named past a configuration that is broken', async () => {
+    const named = await connectToGateway({ admin: 'http://gateway:1' }, { STICKSHIFT_CONFIG: broken });
+    assert.equal(named.url, 'http://gateway:1');
+    await assert.rejects(
+      connectToGateway({}, { STICKSHIFT_CONFIG: broken }),
+      /expected at least 32 characters/,
+    );
+  });
+
+  test('gets the token of the environment, else of the configuration', async () => {
+    await using gateway = await startScriptedGateway(() => [200, statusOf()]);
+    const options = { admin: gateway.url, config };
+    await (await connectToGateway(options, {})).status();
+    await (await connectToGateway(options, { STICKSHIFT_ADMIN_TOKEN: 'another' })).status();
+    assert.deepEqual(
+      gateway.requests.map(({ authorization }) => authorization),
+      [`Bearer ${TOKEN}`, 'Bearer another'],
+    );
+  });
+});
+
+describe('a gateway that does not help', () => {
+  async function complaint(admin: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
+    const terminal = new RecordingTerminal({ env: { ...env, STICKSHIFT_ADMIN_URL: admin } });
+    const status = await runCli(['status'], terminal);
+    assert.equal(terminal.stdout, '');
+    return `${status}: ${terminal.stderr}`;
+  }
+
+  test('because it is not there: how to name another', async () => {
+    const gateway = await startScriptedGateway(() => [200, statusOf()]);
+    await gateway[Symbol.asyncDispose]();
+    assert.match(
+      await complaint(gateway.url),
+      /^1: No gateway answers at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)\. Is it running\? .*--admin/,
+    );
+  });
+
+  test('because it wants a token, or another one', async () => {
+    await using gateway = await startScriptedGateway(() => [401, refusal('UNAUTHORIZED', 'no')]);
+    assert.match(await complaint(gateway.url), /^1: .*wants a token: set STICKSHIFT_ADMIN_TOKEN/);
+    assert.match(await complaint(gateway.url, { STICKSHIFT_ADMIN_TOKEN: 't' }), /^1: .*refuses this token/);
+  });
+
+  test('because it is something else', async () => {
+    await using gateway = await startScriptedGateway(() => [200, '<html>']);
+    assert.match(await complaint(gateway.url), /^1: What answers at .* is no admin API of a gateway/);
+  });
+
+  test('because its URL is none', async () => {
+    assert.match(await complaint('ftp://gateway'), /^2: "ftp:\/\/gateway" is no URL of an admin API/);
+  });
+});
