@@ -127,6 +127,28 @@ test('a session that the restarted app lost is installed again by an adopt', asy
   assert.equal(source.text('alice'), 'one pear');
 });
 
+test('an app that comes back forgets what was taken over meanwhile, changed or not', async () => {
+  const { agent, source, store } = await startTestAgent();
+  for (const id of ['moved', 'mine']) source.write(id, 'cart');
+  await commitAll(agent, 'moved', 'mine');
+  source.listener.detached('paused');
+  await store.adopt(keyOf('moved'), { owner: 'app-2', ifEpoch: 1 });
+  source.listener.attached();
+  await until(() => agent.notReady === undefined);
+  assert.deepEqual([...source.sessions.keys()], ['mine']);
+});
+
+test('an app that only reconnects is ready again although the store is away', async () => {
+  const { agent, source, store } = await startTestAgent();
+  source.write('alice', 'one pear');
+  await commitAll(agent, 'alice');
+  store.fault = () => 'unreachable';
+  source.listener.detached('connection lost');
+  source.listener.attached();
+  await until(() => agent.notReady === undefined);
+  assert.equal(source.text('alice'), 'one pear');
+});
+
 test('a change that died with the app is not counted as exposed for ever', async () => {
   const { agent, source, store } = await startTestAgent();
   store.fault = () => 'unreachable';

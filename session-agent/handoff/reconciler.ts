@@ -2,9 +2,11 @@ import type { Logger } from 'pino';
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
+import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
+import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import { BACKOFF, type BackoffTimes, jitteredBackoff, type StoreHealth } from '../replicator/store-health.ts';
@@ -21,6 +23,7 @@ export interface ReconcilerParts {
   readonly logouts: Logouts;
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
+  readonly committer: Committer;
   readonly replicator: Replicator;
   readonly rehydration: Rehydration;
   readonly logger: Logger;
@@ -139,8 +142,7 @@ export class Reconciler {
     const { backend, store, health, owned, logouts, replicator, rehydration, ownNew } = this.#parts;
     if (logouts.due(sessionId)) return this.#forget(sessionId);
     const known = owned.get(sessionId);
-    // While the app was away it may have changed what we know of.
-    if (known) return replicator.changed(known);
+    if (known) return this.#verify(known);
 
     const key = owned.keyOf(sessionId);
     const record = await health.watch(store.lookup(key));
@@ -153,6 +155,19 @@ export class Reconciler {
     if (result.outcome !== 'adopted') return this.#forget(sessionId);
     // The app's copy is at least as new as the record, so it stays, and is committed.
     replicator.changed(rehydration.own(sessionId, result.record, ''));
+  }
+
+  /** The app was away for a while: it may have changed the session, and others may have taken it for lost. */
+  async #verify(session: OwnedSession): Promise<void> {
+    const { backend, store, health, committer, replicator } = this.#parts;
+    // While the store is away nobody can take a session over, and a mere reconnect should not take the app down.
+    if (session.proven && health.isOk) {
+      const record = await health.watch(store.lookup(session.key)).catch(() => undefined);
+      if (record?.state === 'ended') return void (await committer.lose(session, 'ended'));
+      const moved = record && (record.owner !== backend || record.epoch !== session.epoch);
+      if (moved || record?.state === 'released') return void (await committer.lose(session, 'fenced'));
+    }
+    replicator.changed(session);
   }
 
   async #forget(sessionId: string): Promise<void> {
