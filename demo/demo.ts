@@ -118,11 +118,13 @@ export class Demo implements DemoDeeds {
   }
 
   /** Kill takes the app server *and* its agent, by SIGKILL; nothing brings them back but `restart`. */
-  perform(deed: Deed, id: string): Promise<void> {
+  async perform(deed: Deed, id: string): Promise<void> {
+    const backend = this.#backend(id);
     const former = this.#turns.get(id) ?? Promise.resolve();
-    const turn = former.catch(() => undefined).then(() => this.#perform(deed, this.#backend(id)));
+    // Whoever asked for the former deed has heard how it went.
+    const turn = former.catch(() => undefined).then(() => this.#perform(deed, backend));
     this.#turns.set(id, turn);
-    return turn;
+    await turn;
   }
 
   async backends(): Promise<BackendView[]> {
