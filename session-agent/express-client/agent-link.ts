@@ -112,9 +112,14 @@ export class AgentLink {
     this.#sendTouched();
   }
 
+  /** The session is no longer here, so its deadline is nobody's business. */
+  untouch(id: string): void {
+    this.#touched.delete(id);
+  }
+
   /** Tells the agent which sessions expired. When it does not listen it learns so from the next introduction. */
   expired(ids: readonly string[]): void {
-    for (const id of ids) this.#touched.delete(id);
+    for (const id of ids) this.untouch(id);
     for (let at = 0; at < ids.length && this.#state === 'up'; at += IDS_PER_LINE) {
       this.#write({ t: 'expired', ids: ids.slice(at, at + IDS_PER_LINE) });
     }
@@ -150,7 +155,7 @@ export class AgentLink {
     });
     socket.on('data', (chunk: Buffer) => {
       try {
-        for (const line of lines.push(chunk)) this.#receive(JSON.parse(line) as AgentToApp);
+        for (const line of lines.push(chunk)) this.#receive(parse(line));
       } catch (error) {
         // After a malformed line nothing that follows can be trusted to be in step.
         socket.destroy(error as Error);
@@ -274,4 +279,15 @@ export class AgentLink {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(action, delay).unref();
   }
+}
+
+/** Throws for what would harm later, far from its cause: a line that is no message, a session that is none. */
+function parse(line: string): AgentToApp {
+  const message = JSON.parse(line) as AgentToApp;
+  if (message.t === 'install' || message.t === 'session') {
+    const { t, data, idleAt } = message;
+    const isText = typeof data === 'string' || (t === 'session' && data === null);
+    if (!isText || typeof idleAt !== 'number') throw new TypeError(`the agent sent a malformed ${t} message`);
+  }
+  return message;
 }

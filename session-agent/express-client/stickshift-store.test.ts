@@ -252,11 +252,15 @@ describe('what the agent asks of a store', () => {
 
   test('a malformed line ends the connection, and the store connects anew', async (t) => {
     const { agent, store } = await pair(t);
-    const again = once(store, 'agentUp');
-    agent.sayRaw('not json\n');
-    await again;
-    assert.equal(agent.connections, 2);
+    const lines = ['not json', 'null', '{"t":"install","n":1,"id":"a","data":7,"idleAt":1}', 'x'.repeat(9)];
+    for (const line of lines) {
+      const again = once(store, 'agentUp');
+      agent.sayRaw(`${line}\n`);
+      await again;
+    }
+    assert.equal(agent.connections, 1 + lines.length);
     await store.set('a', cart('tea'));
+    assert.equal(await store.length(), 1);
   });
 });
 
@@ -336,6 +340,17 @@ describe('a store whose agent is away', () => {
     await agent.listen();
     assert.equal((await agent.hears('touch')).idleAt, times[2]?.getTime());
     assert.equal(agent.all('touch').length, 1);
+  });
+
+  test('a session that was logged out meanwhile has no deadline to tell of', async (t) => {
+    const { agent, store } = await pair(t, { away: true, timeout: 100 });
+    for (const id of ['a', 'b']) {
+      await store.set(id, cart('tea'));
+      await store.touch(id, cart('tea'));
+    }
+    await assert.rejects(store.destroy('a'), isUnavailable);
+    await agent.listen();
+    assert.equal((await agent.hears('touch')).id, 'b');
   });
 
   test('an agent that hangs is connected to anew', async (t) => {

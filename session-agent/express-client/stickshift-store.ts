@@ -219,12 +219,12 @@ export class StickshiftStore extends EventEmitter {
     }
     // Any other error leaves the session where it is: it is good here, and the gateway asks whether it is saved.
     if (answer?.t !== 'error' || !isRefusal(answer.code)) return;
-    this.#memory.delete(id);
+    this.#drop(id);
     throw asError(answer, 'the session is not this app server’s any more');
   }
 
   async #destroy(id: string): Promise<void> {
-    this.#memory.delete(id);
+    this.#drop(id);
     const answer = await this.#write(id, 'destroy');
     if (answer === 'late') throw this.#unavailable();
     if (answer?.t !== 'ok') throw asError(answer, 'the session could not be ended everywhere');
@@ -262,9 +262,14 @@ export class StickshiftStore extends EventEmitter {
         this.#memory.set(id, { data: request.data, idleAt: request.idleAt });
         return { t: 'ok', n };
       case 'forget':
-        this.#memory.delete(id);
+        this.#drop(id);
         return { t: 'ok', n };
     }
+  }
+
+  #drop(id: string): void {
+    this.#memory.delete(id);
+    this.#link.untouch(id);
   }
 
   async #inTime(answer: Promise<Answer>): Promise<Answer | 'late'> {
