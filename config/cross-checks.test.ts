@@ -70,6 +70,13 @@ describe('settings that contradict each other', () => {
       pools: { shop: pool('app-1', { session: { cookie: 'stickshift' } }) },
     });
     assert.match(problem ?? '', /^pools\.shop\.session\.cookie: expected another name.*"stickshift"/);
+    const pools = {
+      shop: pool('app-1', { session: { cookie: 'stickshift' } }),
+      wiki: pool('app-2', { session: { cookie: 'stickshift-shop' }, match: { hosts: ['wiki'] } }),
+    };
+    const [other, ...more] = contradictions({ pools });
+    assert.match(other ?? '', /^pools\.wiki\.session\.cookie: expected another name.*"stickshift-shop"/);
+    assert.deepEqual(more, []);
   });
 
   test('one agent for two backends, in whichever pools they are', () => {

@@ -43,11 +43,15 @@ function* cookieChecks({ gateway, pools }: Config): Generator<Contradiction> {
       message: 'expected "auto" or "always": browsers refuse SameSite=None and Partitioned without Secure',
     };
   }
-  for (const [name, pool] of Object.entries(pools)) {
-    if (pool.session.cookie === affinity.cookie) {
+  const names = Object.keys(pools);
+  // As the gateway names them: with several pools, each has a cookie of its own.
+  const affinityCookies =
+    names.length > 1 ? names.map((name) => `${affinity.cookie}-${name}`) : [affinity.cookie];
+  for (const [name, { session }] of Object.entries(pools)) {
+    if (session.cookie !== undefined && affinityCookies.includes(session.cookie)) {
       yield {
         path: ['pools', name, 'session', 'cookie'],
-        message: `expected another name than the affinity cookie's, "${affinity.cookie}" (gateway.affinity.cookie)`,
+        message: `expected another name than the affinity cookie's, "${session.cookie}" (gateway.affinity.cookie)`,
       };
     }
   }

@@ -10,7 +10,7 @@ const name = z
     'expected a name of lower-case letters, digits, dots, dashes (at most 63)',
   );
 
-const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// URL' });
+const httpUrl = z.url({ protocol: /^http$/, error: 'expected an http:// URL' });
 
 const listen = (fallback: string, what: string) =>
   z
