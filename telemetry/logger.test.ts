@@ -51,13 +51,31 @@ describe('a log line', () => {
     assert.doesNotMatch(JSON.stringify(lines), /hunter2/);
   });
 
-  test('tells the cause of an error too', () => {
+  test('tells code and causes of an error that was foreseen, without a stack', () => {
     const { logger, lines } = recorded();
-    const error = new StickshiftError('STORE_UNREACHABLE', 'no store', { cause: new Error('ECONNREFUSED') });
+    const cause = new Error('connect ECONNREFUSED', { cause: new Error('no route') });
+    logger.error({ err: new StickshiftError('STORE_UNREACHABLE', 'no store', { cause }) }, 'failed');
+    assert.deepEqual(lines[0]?.err, {
+      code: 'STORE_UNREACHABLE',
+      message: 'no store',
+      causes: ['connect ECONNREFUSED', 'no route'],
+    });
+  });
+
+  test('tells the stack of an error that nobody foresaw', () => {
+    const { logger, lines } = recorded();
+    logger.error(new TypeError('oh'));
+    logger.error({ err: new StickshiftError('INTERNAL', 'oh', { cause: new TypeError('ah') }) }, 'failed');
+    for (const line of lines) assert.match((line.err as { stack: string }).stack, /logger\.test\.ts/);
+  });
+
+  test('may hold an error that goes round in a circle', () => {
+    const { logger, lines } = recorded();
+    const error = new StickshiftError('STORE_UNREACHABLE', 'no store');
+    const cause = new Error('because', { cause: error });
+    error.cause = cause;
     logger.error({ err: error }, 'failed');
-    const err = lines[0]?.err as { code: string; cause: { message: string } };
-    assert.equal(err.code, 'STORE_UNREACHABLE');
-    assert.equal(err.cause.message, 'ECONNREFUSED');
+    assert.equal((lines[0]?.err as { code: string }).code, 'STORE_UNREACHABLE');
   });
 });
 

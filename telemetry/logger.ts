@@ -37,6 +37,8 @@ const SECRET_PATHS = [
   'config.store.encryption.keys',
 ];
 
+const MOST_CAUSES = 5;
+
 /** JSON lines with the time as ISO 8601, the level as a word, and the trace that was active. */
 export function createLogger({ role, name, level = 'info', destination }: CreateLoggerOptions): Logger {
   const options: LoggerOptions = {
@@ -46,7 +48,7 @@ export function createLogger({ role, name, level = 'info', destination }: Create
     formatters: { level: (label) => ({ level: label }) },
     mixin: activeTrace,
     redact: { paths: SECRET_PATHS, censor: '[secret]' },
-    serializers: { err: stdSerializers.errWithCause },
+    serializers: { err: serializeError },
   };
   return destination ? pino(options, destination) : pino(options);
 }
@@ -60,6 +62,18 @@ export function logLevelFrom(env: NodeJS.ProcessEnv): LogLevel {
     'CONFIG_INVALID',
     `STICKSHIFT_LOG_LEVEL  expected one of ${LOG_LEVELS.join(', ')}, got "${wanted}"`,
   );
+}
+
+/** An error that was foreseen says all by its code and its causes; three stacks of it would only hide the next line. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof StickshiftError) || error.code === 'INTERNAL') {
+    return error instanceof Error ? stdSerializers.errWithCause(error) : error;
+  }
+  const causes: string[] = [];
+  for (let { cause } = error; cause instanceof Error && causes.length < MOST_CAUSES; { cause } = cause) {
+    if (cause.message !== error.message) causes.push(cause.message);
+  }
+  return { code: error.code, message: error.message, ...(causes.length > 0 && { causes }) };
 }
 
 function activeTrace(): object {
