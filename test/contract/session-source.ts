@@ -51,6 +51,8 @@ export function sessionSourceContract(
       const id = app.newId();
       await app.write(id, app.content(text));
       await listener.heard('changed', id);
+      // A source may tell of one change twice; after this it has told all.
+      await source.refresh(id);
       return id;
     };
     const assertContent = (data: Uint8Array | undefined, text: string) => {

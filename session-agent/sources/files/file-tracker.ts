@@ -21,6 +21,8 @@ import {
 /** Files looked at at the same time. Each takes a thread of libuv's pool, of which there are four by default. */
 const LOOKS_AT_ONCE = 8;
 const STATS_AT_ONCE = 32;
+/** The watch tells of a write a moment before the app gives up its lock, milliseconds. */
+const SHORT_LOCK = 20;
 
 export interface FileTrackerOptions {
   readonly directory: string;
@@ -125,12 +127,14 @@ export class FileTracker {
     if (deadline === undefined && before && isUnchanged(before, stat)) return;
     if (!before && !this.#hasRoom()) return;
 
-    const content = await readFile(path, deadline ?? 0);
+    const content = await readFile(path, deadline ?? performance.now() + SHORT_LOCK);
     if (content === undefined) return this.#gone(id, before);
     if (content === 'busy') {
       if (deadline !== undefined)
         throw new StickshiftError('SOURCE_FAILED', 'the app keeps the session locked');
-      this.#report(id, before, seenStamp(stat, at));
+      // A request is at work, which may take long. What it has written already may be captured when it is through.
+      this.#known.set(id, seenStamp(stat, at, before?.digest));
+      if (this.#state !== 'closed') this.#options.listener.changed(id);
     } else if (content.data.length > 0 || this.#mayBeEmpty(before)) {
       this.sampleOwner ??= stat;
       this.#report(id, before, seen(content, at));

@@ -4,7 +4,7 @@ import { type FileContent, mtimeOf, type Stamp, sameStamp } from './session-file
 /** What was last seen of a session's file. */
 export interface KnownFile {
   readonly stamp: Stamp;
-  /** Of its content; `undefined` when only the stamp was looked at. */
+  /** Of the content that was read last; `undefined` when none was. */
   readonly digest: string | undefined;
   /** When it was looked at, milliseconds since 1970. */
   readonly seenAt: number;
@@ -21,8 +21,9 @@ export function seen(content: FileContent, at: number): KnownFile {
   return { stamp: content.stamp, digest: hash('sha256', content.data, 'base64'), seenAt: at };
 }
 
-export function seenStamp(stamp: Stamp, at: number): KnownFile {
-  return { stamp, digest: undefined, seenAt: at };
+/** @param digest - of the content that was read last, if any was: what is there now was not to be read */
+export function seenStamp(stamp: Stamp, at: number, digest?: string): KnownFile {
+  return { stamp, digest, seenAt: at };
 }
 
 /** The stamp says all: the file has not changed since. */
