@@ -220,7 +220,7 @@ test('metrics are there when somebody serves them', async () => {
 
 test('the backend is announced with its URLs', async () => {
   const { agent, store } = await start({ backendUrl: 'http://127.0.0.1:3000' });
-  assert.partialDeepStrictEqual(store.announced[0], {
+  assert.partialDeepStrictEqual((await store.backends())[0], {
     id: 'app-1',
     application: 'shop',
     url: 'http://127.0.0.1:3000',

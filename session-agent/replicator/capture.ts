@@ -27,6 +27,15 @@ export function digestOf(data: Uint8Array): string {
   return hash('sha256', data, 'base64');
 }
 
+/** A file's time has fractions, and a session without an end may say Infinity; the store takes neither. */
+function inWholeMs(captured: CapturedSession | undefined): CapturedSession | undefined {
+  return captured && { data: captured.data, idleAt: wholeMs(captured.idleAt) };
+}
+
+export function wholeMs(time: number): number {
+  return Math.min(Math.trunc(time), Number.MAX_SAFE_INTEGER);
+}
+
 /** Gets a session's bytes out of the app and decides whether they must, and may, be committed. */
 export class Capture {
   readonly #source: SessionSource;
@@ -45,7 +54,7 @@ export class Capture {
     const changes = session.beginCapture();
     let captured: CapturedSession | undefined;
     try {
-      captured = await this.#source.capture(session.id);
+      captured = inWholeMs(await this.#source.capture(session.id));
     } catch (error) {
       const failure = asStickshiftError(error);
       // SOURCE_FAILED says that the app cannot be reached, which passes; anything else is about this session.

@@ -57,6 +57,17 @@ test('a change with the same bytes costs no write', async () => {
   assert.equal(store.sent.length, 1);
 });
 
+for (const [name, idleAt] of [
+  ['with fractions', Date.now() + 60_000.75],
+  ['without an end', Number.POSITIVE_INFINITY],
+] as const) {
+  test(`an idle deadline ${name} is saved as a whole number`, async () => {
+    const { agent, source } = await startTestAgent();
+    source.write('alice', 'one pear', idleAt);
+    await commitAll(agent, 'alice');
+  });
+}
+
 test('a change that the source notices only when asked is covered', async () => {
   const { agent, source, stored } = await startTestAgent();
   source.onRefresh = (id) => source.write(id, 'noticed late');

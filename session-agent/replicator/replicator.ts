@@ -6,7 +6,7 @@ import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
-import type { Capture } from './capture.ts';
+import { type Capture, wholeMs } from './capture.ts';
 import type { CommitOutcome, Committer } from './committer.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Resting } from './resting.ts';
@@ -55,7 +55,7 @@ export class Replicator {
 
   touched(session: OwnedSession, idleAt: number): void {
     session.inApp = true;
-    session.idleAt = idleAt;
+    session.idleAt = wholeMs(idleAt);
     this.writeTouchIf(session, isTouchDue(session, Date.now()));
   }
 

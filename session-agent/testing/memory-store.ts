@@ -28,7 +28,7 @@ type Held = { -readonly [K in keyof Omit<StoredRecord, 'ageMs' | 'size'>]: Store
 export class MemoryStore implements SnapshotStore {
   readonly records = new Map<SessionKey, Held>();
   readonly sent: SentCommit[] = [];
-  readonly announced: BackendAnnouncement[] = [];
+  readonly announced = new Map<string, { readonly backend: BackendAnnouncement; readonly until: number }>();
   readonly #late: (() => unknown)[] = [];
   /** Decides about each call. */
   fault: (operation: keyof SnapshotStore) => Fault = () => 'none';
@@ -40,7 +40,7 @@ export class MemoryStore implements SnapshotStore {
   }
 
   lookup(key: SessionKey): Promise<RecordSummary | undefined> {
-    return this.#call('lookup', () => this.#live(key));
+    return this.#call('lookup', () => summary(this.#live(key)));
   }
 
   read(key: SessionKey): Promise<StoredRecord | undefined> {
@@ -51,6 +51,7 @@ export class MemoryStore implements SnapshotStore {
     return this.#call(
       'commit',
       (): CommitResult => {
+        assertNumbers(commit.epoch, commit.seq, commit.deadlines.idleAt);
         const record = this.#live(key);
         if (record?.state === 'ended') return { outcome: 'ended' };
         if (
@@ -75,7 +76,8 @@ export class MemoryStore implements SnapshotStore {
       if (record.state !== 'active' || record.owner !== touch.owner || record.epoch !== touch.epoch) {
         return fenced(record);
       }
-      this.records.set(key, { ...record, deadlines: touch.deadlines });
+      const deadlines = { ...record.deadlines, idleAt: touch.deadlines.idleAt };
+      this.records.set(key, { ...record, deadlines });
       return { outcome: 'touched' };
     });
   }
@@ -88,12 +90,19 @@ export class MemoryStore implements SnapshotStore {
   ): Promise<ReleaseResult> {
     return this.#call('release', (): ReleaseResult => {
       const record = this.#live(key);
-      if (!record) return { outcome: 'absent' };
-      if (record.state === 'ended') return { outcome: 'ended' };
-      if (record.owner !== release.owner || record.epoch !== release.epoch) return fenced(record);
-      if (record.state === 'released') return { outcome: 'released' };
-      if (release.final && record.seq >= release.final.seq) return { outcome: 'stale', seq: record.seq };
-      this.records.set(key, { ...record, ...release.final, state: 'released' });
+      const { owner, epoch, final } = release;
+      if (record?.state === 'ended') return { outcome: 'ended' };
+      if (record && (record.owner !== owner || record.epoch !== epoch)) return fenced(record);
+      const isNew = final && final.seq > (record?.seq ?? 0);
+      if (record?.state === 'released') return isNew ? fenced(record) : { outcome: 'released' };
+      if (record && final && !isNew) return { outcome: 'stale', seq: record.seq };
+      if (final) {
+        this.records.set(key, { owner, epoch, ...final, state: 'released', committedAt: Date.now() });
+      } else if (record) {
+        this.records.set(key, { ...record, state: 'released' });
+      } else {
+        return { outcome: 'absent' };
+      }
       return { outcome: 'released' };
     });
   }
@@ -103,7 +112,7 @@ export class MemoryStore implements SnapshotStore {
       const record = this.#live(key);
       if (!record) return { outcome: 'absent' };
       if (record.state === 'ended') return { outcome: 'ended' };
-      if (record.epoch !== adopt.ifEpoch) return { outcome: 'moved', record };
+      if (record.epoch !== adopt.ifEpoch) return { outcome: 'moved', record: summary(record) };
       const adopted = { ...record, owner: adopt.owner, epoch: record.epoch + 1, state: 'active' as const };
       this.records.set(key, adopted);
       return { outcome: 'adopted', record: adopted };
@@ -116,7 +125,11 @@ export class MemoryStore implements SnapshotStore {
   ): Promise<EndResult> {
     return this.#call('end', (): EndResult => {
       const record = this.#live(key);
-      if (record?.state === 'ended') return { outcome: 'ended' };
+      if (record?.state === 'ended') {
+        const idleAt = Math.max(record.deadlines.idleAt, end.until);
+        this.records.set(key, { ...record, deadlines: { idleAt, absoluteAt: undefined } });
+        return { outcome: 'ended' };
+      }
       if (record && (record.owner !== end.owner || (end.epoch !== 0 && record.epoch !== end.epoch))) {
         return fenced(record);
       }
@@ -133,12 +146,16 @@ export class MemoryStore implements SnapshotStore {
     });
   }
 
-  announce(backend: BackendAnnouncement): Promise<void> {
-    return this.#call('announce', () => void this.announced.push(backend));
+  announce(backend: BackendAnnouncement, ttlMs: number): Promise<void> {
+    return this.#call('announce', () => {
+      this.announced.set(backend.id, { backend, until: Date.now() + ttlMs });
+    });
   }
 
   async backends(): Promise<BackendAnnouncement[]> {
-    return this.announced;
+    return [...this.announced.values()]
+      .filter(({ until }) => until > Date.now())
+      .map(({ backend }) => backend);
   }
 
   async check(): Promise<StoreWarning[]> {
@@ -169,6 +186,18 @@ export class MemoryStore implements SnapshotStore {
     if (fault === 'lost-applied') apply();
     if (fault === 'lost-late') this.#late.push(apply);
     throw new StickshiftError('STORE_TIMEOUT', 'no answer');
+  }
+}
+
+function summary<T extends StoredRecord | undefined>(record: T): RecordSummary | (undefined & T) {
+  if (!record) return record;
+  const { snapshot: _, ...rest } = record;
+  return rest;
+}
+
+function assertNumbers(...numbers: number[]): void {
+  if (!numbers.every((each) => Number.isSafeInteger(each) && each >= 0)) {
+    throw new StickshiftError('INTERNAL', `not whole numbers: ${numbers}`);
   }
 }
 
