@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
@@ -150,6 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let stopping = false;
   const startedAt = Date.now();
   const server = createClientServer(settings, lane, upgrades, logger, counters);
+  const clients = openConnections(server);
   const adminHost = splitAddress(settings.admin.listen).host;
   const admin = createServer(
     createAdminApi({
@@ -168,6 +170,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     }),
   );
 
+  admin.headersTimeout = settings.timeouts.head;
   publishMetrics(counters, pools);
   await health.start();
   const { host } = splitAddress(settings.listen);
@@ -187,7 +190,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       adminUrl: `http://${bracketed(adminHost)}:${adminPort}`,
       stop: async () => {
         stopping = true;
-        await closeServer(server, settings.timeouts.shutdown, () => {
+        await closeServer(server, clients, settings.timeouts.shutdown, () => {
           tunnels.closeAll();
           lane.stop();
         });
@@ -276,13 +279,30 @@ function clientFailure(error: NodeJS.ErrnoException): StickshiftError {
   }
 }
 
+/** Every open connection of a server, also those that became WebSockets and that the server itself no longer knows. */
+function openConnections(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
 /** Closes the server gently; after `deadlineMs` whatever is still open is cut. */
-async function closeServer(server: Server, deadlineMs: number, closeEndless: () => void): Promise<void> {
+async function closeServer(
+  server: Server,
+  connections: ReadonlySet<Socket>,
+  deadlineMs: number,
+  closeEndless: () => void,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   closeEndless();
   // A kept-alive connection becomes idle when its last answer has gone out, and would then stay for keepAliveTimeout.
   const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  const deadline = setTimeout(() => {
+    for (const socket of connections) socket.destroy();
+  }, deadlineMs);
   await closed;
   clearInterval(idle);
   clearTimeout(deadline);

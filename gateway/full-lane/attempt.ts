@@ -60,7 +60,7 @@ class Attempt {
       () => this.abandon('CONNECT_TIMEOUT', 'no connection in time'),
       timeouts.connect,
     );
-    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => this.#onConnected());
+    socket.once('connect', () => this.#onConnected());
   }
 
   abandon(code: 'BACKEND_TIMEOUT' | 'CONNECT_TIMEOUT', message: string): void {
@@ -135,7 +135,7 @@ export class AttemptSender {
     attempt?.request?.destroy();
   }
 
-  /** `request.headers` must be what the backend shall see. */
+  /** `request.headers` must be what the backend shall see. Call {@link cancel} when the client goes away. */
   send(
     request: IncomingMessage,
     response: ServerResponse,
@@ -145,10 +145,6 @@ export class AttemptSender {
     return new Promise((resolve) => {
       const attempt = new Attempt(backend, request.method ?? '', body, resolve);
       this.#current.set(request, attempt);
-      const onClose = () => {
-        if (!response.writableFinished) attempt.settle({ kind: 'client-gone' });
-      };
-      response.once('close', onClose);
       const { web } = this.#proxy;
       try {
         web(

@@ -29,6 +29,7 @@ import type { AttemptOutcome, AttemptSender } from './attempt.ts';
 import { BodyGate } from './body-gate.ts';
 import type { Exchange } from './exchange.ts';
 import { MeasuredBody, measureBody, needsMeasuredBody } from './measured-body.ts';
+import { Stay } from './stay.ts';
 
 /** How often a request is sent to backends that do not take it. */
 const MAX_ATTEMPTS = 4;
@@ -57,11 +58,9 @@ interface FullLaneOptions {
 export class FullLane {
   readonly #options: FullLaneOptions;
   readonly #tracer: Tracer = trace.getTracer('stickshift');
-  readonly #active = new Map<
-    ServerResponse,
-    { readonly request: IncomingMessage; readonly backend: Backend }
-  >();
-  readonly #eventStreams = new Set<ServerResponse>();
+  readonly #active = new Map<ServerResponse, Stay>();
+  /** The last request of each connection. */
+  readonly #latest = new WeakMap<Socket, ServerResponse>();
   /** Connections that end with the answer under way: the parser may already hold requests behind it. */
   readonly #closing = new WeakSet<Socket>();
   #stopping = false;
@@ -70,17 +69,33 @@ export class FullLane {
     this.#options = options;
   }
 
-  /** The `request` listener of an HTTP server. */
+  /**
+   * The `request` listener of an HTTP server. Node hands over pipelined requests all at once; they are served one after the
+   * other, because a later one may count on what an earlier one did (RFC 9112, 9.3.2).
+   */
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    const earlier = this.#latest.get(socket);
+    this.#latest.set(socket, response);
+    if (!earlier || earlier.writableFinished || earlier.destroyed) this.#begin(request, response);
+    else earlier.once('close', () => this.#begin(request, response));
+  };
+
+  #begin(request: IncomingMessage, response: ServerResponse): void {
     const { logger, accessLog } = this.#options;
-    if (this.#closing.has(request.socket)) return;
+    if (this.#closing.has(request.socket) || request.socket.destroyed) return;
     const started = performance.now();
     if (this.#stopping) response.shouldKeepAlive = false;
     const parent = propagation.extract(ROOT_CONTEXT, request.headers);
     const span = this.#tracer.startSpan(request.method ?? 'HTTP', { kind: SpanKind.SERVER }, parent);
     const traceContext = trace.setSpan(parent, span);
     response.once('close', () => {
-      if (!response.writableFinished) this.#options.counters.clientAborts += 1;
+      this.#active.get(response)?.leave();
+      this.#active.delete(response);
+      if (!response.writableFinished) {
+        this.#options.sender.cancel(request);
+        this.#options.counters.clientAborts += 1;
+      }
       if (span.isRecording()) span.setAttribute('http.response.status_code', response.statusCode);
       span.end();
       if (!accessLog) return;
@@ -95,7 +110,7 @@ export class FullLane {
       if (span.isRecording()) span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
       this.#fail(request, response, failure, span);
     });
-  };
+  }
 
   /** Gives up a request whose body did not parse. */
   refuse(response: ServerResponse, failure: StickshiftError): void {
@@ -104,22 +119,20 @@ export class FullLane {
 
   /** Ends what is under way on a backend whose drain is over. Requests that had no answer yet get a 502. */
   closeTo(backend: Backend): void {
-    for (const [response, exchange] of this.#active) {
-      if (exchange.backend !== backend) continue;
-      this.#fail(
-        exchange.request,
-        response,
-        new StickshiftError('BACKEND_RESET', 'the drain deadline has passed'),
-        undefined,
-      );
+    for (const [response, stay] of this.#active) {
+      if (stay.backend !== backend) continue;
+      const failure = new StickshiftError('BACKEND_RESET', 'the drain deadline has passed');
+      this.#fail(response.req, response, failure, undefined);
     }
   }
 
   /** No request after those under way on each connection; answers that would never end by themselves end now. */
   stop(): void {
     this.#stopping = true;
-    for (const response of this.#active.keys()) response.shouldKeepAlive = false;
-    for (const response of this.#eventStreams) response.destroy();
+    for (const [response, stay] of this.#active) {
+      response.shouldKeepAlive = false;
+      if (stay.endless) response.destroy();
+    }
   }
 
   async #serve(
@@ -158,7 +171,7 @@ export class FullLane {
   }
 
   async #sendUntilTaken(exchange: Exchange): Promise<void> {
-    const { destinations, sender, relay, health, counters } = this.#options;
+    const { destinations, sender, relay, health, inFlight, counters } = this.#options;
     const { request, response, route } = exchange;
     const refused = new Set<Backend>();
     for (let attempt = 0; ; attempt++) {
@@ -166,7 +179,8 @@ export class FullLane {
         destinations.choose(route, refused),
       );
       if (response.destroyed) return;
-      const stay = this.#enter(exchange, backend);
+      const stay = new Stay(backend, route.session, inFlight);
+      this.#active.set(response, stay);
       const span = this.#startAttempt(exchange, backend, attempt);
       request.headers = exchange.forwarded;
       const outcome = await sender.send(request, response, backend, exchange.body());
@@ -174,7 +188,9 @@ export class FullLane {
       switch (outcome.kind) {
         case 'answered':
           health.succeeded(backend);
-          return relay.relay({ ...exchange, backend, epoch }, outcome.request, outcome.answer, stay.endless);
+          return relay.relay({ ...exchange, backend, epoch }, outcome.request, outcome.answer, () =>
+            stay.becomeEndless(),
+          );
         case 'client-gone':
           return;
         case 'not-connected':
@@ -197,32 +213,6 @@ export class FullLane {
           : new StickshiftError('BACKEND_RESET', 'one pooled connection after another had been closed');
       }
     }
-  }
-
-  /** Counts the request in on its backend, and its session as busy there, until the answer has ended. */
-  #enter(exchange: Exchange, backend: Backend): { leave(): void; endless(): void } {
-    const { request, response, route } = exchange;
-    const { session } = route;
-    const leaveSession = session
-      ? this.#options.inFlight.enter(session.ref, session.id, backend)
-      : () => undefined;
-    backend.inFlight += 1;
-    let counted = true;
-    const leave = () => {
-      if (!counted) return;
-      counted = false;
-      backend.inFlight -= 1;
-      this.#active.delete(response);
-      this.#eventStreams.delete(response);
-      leaveSession();
-    };
-    this.#active.set(response, { request, backend });
-    response.once('close', leave);
-    const endless = () => {
-      this.#eventStreams.add(response);
-      leaveSession();
-    };
-    return { leave, endless };
   }
 
   #startAttempt(exchange: Exchange, backend: Backend, attempt: number): Span | undefined {

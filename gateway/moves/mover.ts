@@ -136,7 +136,7 @@ export class Mover {
     } catch (error) {
       counters.lookups.unknown += 1;
       const { bound, boundEpoch, exclude } = hint;
-      if (bound && serves(bound, exclude)) {
+      if (bound && boundEpoch > 0 && serves(bound, exclude)) {
         const answer = await agentClient
           .adopt(bound, { sessionId: session.id, ifEpoch: boundEpoch, reason: 'unowned' })
           .catch(() => undefined);
@@ -212,7 +212,7 @@ export class Mover {
       const failure = asStickshiftError(error);
       if (failure.source !== 'agent') throw failure;
       // The agent is gone or stuck: from here on this is a takeover.
-      health.agentFailed(owner);
+      if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
       log.warn({ err: failure }, 'old owner does not answer; taking the session over');
     }
   }
@@ -238,7 +238,7 @@ export class Mover {
       } else {
         unanswered.delete(target);
         lost.add(target);
-        health.agentFailed(target);
+        if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(target);
       }
       log.warn({ err: failure }, 'target does not answer');
       return undefined;

@@ -5,8 +5,8 @@ import { closeFrame, WebSocketFrameBoundary } from './close-frame.ts';
 /** RFC 6455, 7.4.1 and the IANA registry: service restart, the client should connect again. */
 const SERVICE_RESTART = 1012;
 
-/** How long a half-sent message of the backend may take to end before the tunnel is cut. */
-const BOUNDARY_WAIT_MS = 1_000;
+/** How long a half-sent message of the backend may take to end, and the client to go, before the tunnel is cut. */
+const CLOSE_WAIT_MS = 1_000;
 
 /** One WebSocket through the gateway. http-proxy-3 moves the bytes; this knows where a message ends. */
 export class Tunnel {
@@ -35,13 +35,10 @@ export class Tunnel {
     if (this.#closing) return;
     this.#closing = true;
     this.#upstream.unpipe(this.#client);
-    if (this.#boundary.atBoundary) {
-      this.#finish();
-      return;
-    }
-    const timer = setTimeout(() => this.#client.destroy(), BOUNDARY_WAIT_MS);
+    const timer = setTimeout(() => this.#client.destroy(), CLOSE_WAIT_MS);
     this.#client.once('close', () => clearTimeout(timer));
-    this.#upstream.resume();
+    if (this.#boundary.atBoundary) this.#finish();
+    else this.#upstream.resume();
   }
 
   #observe(chunk: Buffer): void {

@@ -1,7 +1,6 @@
 import { Agent, type ClientRequest, type IncomingMessage } from 'node:http';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -45,10 +44,7 @@ export class WebSocketTunnels {
   connect(backend: Backend): Promise<Socket> {
     const { url } = backend;
     return new Promise((resolve, reject) => {
-      const encrypted = url.protocol === 'https:';
-      const host = url.hostname.replace(/^\[|\]$/g, '');
-      const port = Number(url.port || (encrypted ? 443 : 80));
-      const socket = encrypted ? connectTls({ host, port, servername: host }) : connectTcp({ host, port });
+      const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 80) });
       const timer = setTimeout(
         () => socket.destroy(new StickshiftError('CONNECT_TIMEOUT', 'no connection in time')),
         this.#connectTimeoutMs,
@@ -58,7 +54,7 @@ export class WebSocketTunnels {
         reject(asStickshiftError(error, 'CONNECT_FAILED'));
       };
       socket.once('error', onError);
-      socket.once(encrypted ? 'secureConnect' : 'connect', () => {
+      socket.once('connect', () => {
         clearTimeout(timer);
         socket.off('error', onError);
         resolve(socket);

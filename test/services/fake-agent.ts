@@ -67,7 +67,11 @@ export class FakeAgent {
     if (path === AGENT_API.ready || path === AGENT_API.health) {
       return { status: this.readiness.ready ? 200 : 503, body: this.readiness };
     }
-    const call = { path, authorization: request.headers.authorization, body: await json(request) };
+    const call = {
+      path,
+      authorization: request.headers.authorization,
+      body: request.method === 'POST' ? await json(request) : undefined,
+    };
     this.calls.push(call);
     const reply = this.replies[path];
     return reply
