@@ -163,9 +163,12 @@ export class Reconciler {
     // While the store is away nobody can take a session over, and a mere reconnect should not take the app down.
     if (session.proven && health.isOk) {
       const record = await health.watch(store.lookup(session.key)).catch(() => undefined);
-      if (record?.state === 'ended') return void (await committer.lose(session, 'ended'));
-      const moved = record && (record.owner !== backend || record.epoch !== session.epoch);
-      if (moved || record?.state === 'released') return void (await committer.lose(session, 'fenced'));
+      const isOurs =
+        !record || (record.state === 'active' && record.owner === backend && record.epoch === session.epoch);
+      if (!isOurs) {
+        await committer.lose(session, record.state === 'ended' ? 'ended' : 'fenced');
+        return;
+      }
     }
     replicator.changed(session);
   }
