@@ -49,6 +49,7 @@ COPY --from=dependencies /opt/stickshift/node_modules node_modules
 COPY package.json LICENSE ./
 COPY bin bin
 COPY protocol protocol
+COPY json-api json-api
 COPY config config
 COPY telemetry telemetry
 COPY store store

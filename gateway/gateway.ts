@@ -1,17 +1,17 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { isLoopback, localUrl, splitAddress } from '../config/listen-address.ts';
 import type { Config } from '../config/schema.ts';
+import { listen } from '../json-api/listen.ts';
 import { StickshiftError } from '../protocol/errors.ts';
 import { deriveSecrets, keyFromText } from '../protocol/secrets.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { createAdminApi } from './admin-api/admin-api.ts';
 import { createAffinityCookies } from './affinity/affinity-cookie.ts';
 import { createAgentClient } from './agent-client/agent-client.ts';
-import { endWithError } from './answers/raw-error-answer.ts';
 import { Pool } from './backends/pool.ts';
 import { createBalancer } from './balancing/balancer.ts';
+import { closeServer, createClientServer, openConnections } from './client-server.ts';
 import { GatewayCounters } from './counters.ts';
 import { createDrains } from './drain/drains.ts';
 import { createRequestHeaders } from './forwarding/request-headers.ts';
@@ -22,7 +22,6 @@ import { BackendConnections } from './full-lane/backend-connections.ts';
 import { FullLane } from './full-lane/full-lane.ts';
 import { createHealthMonitor } from './health/health-monitor.ts';
 import { Committer } from './hold/committer.ts';
-import { isLoopback, listen, splitAddress } from './listening.ts';
 import { publishMetrics } from './metrics.ts';
 import { Mover } from './moves/mover.ts';
 import { Destinations } from './routing/destinations.ts';
@@ -32,7 +31,7 @@ import { sessionIdReader } from './session-id/session-id-reader.ts';
 import { InFlightSessions } from './sessions/in-flight-sessions.ts';
 import { KnownBindings } from './sessions/known-bindings.ts';
 import { WebSocketTunnels } from './websocket/tunnels.ts';
-import { isWebSocketUpgrade, UpgradeHandler } from './websocket/upgrade-handler.ts';
+import { UpgradeHandler } from './websocket/upgrade-handler.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -173,21 +172,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   admin.headersTimeout = settings.timeouts.head;
   publishMetrics(counters, pools);
   await health.start();
-  const { host } = splitAddress(settings.listen);
   try {
-    const port = await listen(server, settings.listen, 'gateway.listen');
-    const adminPort = await listen(admin, settings.admin.listen, 'gateway.admin.listen');
+    const address = await listen(server, settings.listen, 'gateway.listen');
+    const adminAddress = await listen(admin, settings.admin.listen, 'gateway.admin.listen');
     logger.info(
-      {
-        listen: `${host}:${port}`,
-        admin: `${adminHost}:${adminPort}`,
-        pools: pools.map((pool) => pool.name),
-      },
+      { listen: address, admin: adminAddress, pools: pools.map((pool) => pool.name) },
       'gateway is up',
     );
     return {
-      url: `http://${bracketed(host)}:${port}`,
-      adminUrl: `http://${bracketed(adminHost)}:${adminPort}`,
+      url: localUrl(address),
+      adminUrl: localUrl(adminAddress),
       stop: async () => {
         stopping = true;
         await closeServer(server, clients, settings.timeouts.shutdown, () => {
@@ -215,99 +209,4 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 /** Two applications on one host would overwrite each other's binding at every turn if their cookies had one name. */
 function affinityCookieName(name: string, pool: Pool, pools: readonly Pool[]): string {
   return pools.length > 1 ? `${name}-${pool.name}` : name;
-}
-
-function createClientServer(
-  settings: Config['gateway'],
-  lane: FullLane,
-  upgrades: UpgradeHandler,
-  logger: Logger,
-  counters: GatewayCounters,
-): Server {
-  const server = createServer({
-    maxHeaderSize: settings.limits.head,
-    headersTimeout: settings.timeouts.head,
-    // Bodies may be of any length; `timeouts.body` bounds their pauses instead.
-    requestTimeout: 0,
-    keepAliveTimeout: settings.timeouts.keepAlive,
-    connectionsCheckingInterval: Math.min(1_000, settings.timeouts.head),
-    shouldUpgradeCallback: isWebSocketUpgrade,
-  });
-  server.maxConnections = settings.limits.connections;
-  server.on('request', lane.handle);
-  server.on('upgrade', upgrades.handle);
-  // Absent this listener Node would answer 417 by itself; with it the request is served and the expectation ignored (RFC 9110, 10.1.1).
-  server.on('checkExpectation', lane.handle);
-  server.on('connect', (_request, socket) => {
-    const failure = new StickshiftError('METHOD_REFUSED', 'CONNECT is for forward proxies');
-    counters.countError(failure.code);
-    endWithError(socket, failure);
-  });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const failure = clientFailure(error);
-    counters.countError(failure.code);
-    logger.debug({ err: failure, code: failure.code }, 'request head refused');
-    refuseOnSocket(socket, failure, lane);
-  });
-  return server;
-}
-
-/**
- * Answers a head or body that did not parse, in its turn: an earlier request on the connection gets its own answer first, and
- * nothing is written into the middle of an answer.
- */
-function refuseOnSocket(
-  socket: Duplex & { readonly _httpMessage?: ServerResponse | null },
-  failure: StickshiftError,
-  lane: FullLane,
-): void {
-  if (socket.destroyed) return;
-  const answering = socket._httpMessage;
-  if (!answering) endWithError(socket, failure);
-  else if (!answering.req.complete) lane.refuse(answering, failure);
-  else answering.once('finish', () => refuseOnSocket(socket, failure, lane));
-}
-
-function clientFailure(error: NodeJS.ErrnoException): StickshiftError {
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new StickshiftError('HEAD_TOO_LARGE', 'the head exceeds gateway.limits.head', { cause: error });
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new StickshiftError('REQUEST_TIMEOUT', 'the head did not arrive in time', { cause: error });
-    default:
-      return new StickshiftError('BAD_REQUEST', error.message, { cause: error });
-  }
-}
-
-/** Every open connection of a server, also those that became WebSockets and that the server itself no longer knows. */
-function openConnections(server: Server): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  return sockets;
-}
-
-/** Closes the server gently; after `deadlineMs` whatever is still open is cut. */
-async function closeServer(
-  server: Server,
-  connections: ReadonlySet<Socket>,
-  deadlineMs: number,
-  closeEndless: () => void,
-): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  closeEndless();
-  // A kept-alive connection becomes idle when its last answer has gone out, and would then stay for keepAliveTimeout.
-  const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const deadline = setTimeout(() => {
-    for (const socket of connections) socket.destroy();
-  }, deadlineMs);
-  await closed;
-  clearInterval(idle);
-  clearTimeout(deadline);
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

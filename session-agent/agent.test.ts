@@ -45,7 +45,11 @@ async function start(options: Partial<AgentOptions> = {}) {
   running.add(agent);
   const call = (path: string, init: RequestInit = {}) => fetch(`http://${agent.address}${path}`, init);
   const post = (path: string, body: unknown, token = secrets.agentToken) =>
-    call(path, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify(body) });
+    call(path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
   const ready = async () => {
     source.listener.attached();
     await until(async () => (await call(AGENT_API.ready)).ok);

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import type { RequestListener, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
 import type { AgentConfig } from '../config/schema.ts';
+import { listen } from '../json-api/listen.ts';
 import type { AgentReadiness, AgentStatus } from '../protocol/agent-api.ts';
-import { StickshiftError } from '../protocol/errors.ts';
 import { deriveSecrets, keyFromText } from '../protocol/secrets.ts';
 import { sessionKeyDeriver } from '../protocol/session-key.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
@@ -147,22 +145,4 @@ async function releaseAll(agent: SessionAgent): Promise<void> {
 function keyRing(texts: readonly string[] | undefined, fallback: Uint8Array): KeyRing {
   const [first, ...others] = (texts ?? []).map((text) => keyFromText(text, 'snapshot'));
   return new KeyRing(first ? [first, ...others] : [fallback]);
-}
-
-async function listen(server: Server, hostAndPort: string, option: string): Promise<string> {
-  const separator = hostAndPort.lastIndexOf(':');
-  const host = hostAndPort.slice(0, separator);
-  // A listen call takes an IPv6 address without the brackets.
-  server.listen(Number(hostAndPort.slice(separator + 1)), host.replace(/^\[|\]$/g, ''));
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
-      throw new StickshiftError('PORT_IN_USE', `${hostAndPort} is in use; choose another with ${option}`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
-  return `${host}:${(server.address() as AddressInfo).port}`;
 }

@@ -58,6 +58,10 @@ describe('imports run one way: entry point → feature → port → adapter', ()
     importsOnly(within('store'), within('store', 'protocol', 'config', 'telemetry'));
   });
 
+  test('what the JSON APIs share imports only the protocol and the configuration', () => {
+    importsOnly(within('json-api'), within('json-api', 'protocol', 'config'));
+  });
+
   test('telemetry imports only the protocol and the configuration', () => {
     neverImports(within('telemetry'), (file) => !within('telemetry', 'protocol', 'config')(file));
   });

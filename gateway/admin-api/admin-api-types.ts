@@ -128,3 +128,6 @@ export interface ReadinessAnswer {
   readonly ready: boolean;
   readonly reason?: string;
 }
+
+/** Longest body of a request, bytes. */
+export const MAX_ADMIN_BODY = 16 * 1024;

@@ -1,13 +1,18 @@
 import * as z from 'zod';
+import { readJsonBody } from '../../json-api/json-body.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { isSessionKey, type SessionKey } from '../../protocol/session-key.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Pool } from '../backends/pool.ts';
 import { sessionIdFormat } from '../session-id/session-id-format.ts';
-import { ADMIN_API, type SessionLookupAnswer, type SessionLookupRequest } from './admin-api-types.ts';
+import {
+  ADMIN_API,
+  MAX_ADMIN_BODY,
+  type SessionLookupAnswer,
+  type SessionLookupRequest,
+} from './admin-api-types.ts';
 import { findPools } from './backend-lookup.ts';
 import { sendJson } from './json-answers.ts';
-import { readBody } from './request-body.ts';
 import type { Route } from './router.ts';
 
 const lookupRequest = z.strictObject({
@@ -27,7 +32,7 @@ export function sessionLookupRoute(parts: { pools: readonly Pool[]; store: Snaps
     method: 'POST',
     path: ADMIN_API.sessionLookup,
     handle: async ({ request, response }) => {
-      const body = await readBody(request, lookupRequest);
+      const body = await readJsonBody(request, lookupRequest, MAX_ADMIN_BODY);
       const searched = findPools(pools, body.pool);
       sendJson(response, 200, await lookUp(body.session, searched, store));
     },

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
 import * as z from 'zod';
+import { readJsonBody } from '../../json-api/json-body.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Drains } from '../drain/drains.ts';
-import type { StateAnswer, StateRequest } from './admin-api-types.ts';
+import { MAX_ADMIN_BODY, type StateAnswer, type StateRequest } from './admin-api-types.ts';
 import { findBackend } from './backend-lookup.ts';
 import { sendJson } from './json-answers.ts';
-import { readBody } from './request-body.ts';
 import type { Route } from './router.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -47,7 +47,7 @@ export function stateRoutes(parts: {
       method: 'POST',
       path: '/v1/backends/:id/state',
       handle: async ({ request, response, id, query }) => {
-        const body = await readBody(request, stateRequest);
+        const body = await readJsonBody(request, stateRequest, MAX_ADMIN_BODY);
         const backend = findBackend(pools, id, body.pool ?? query.get('pool') ?? undefined);
         const from = backend.adminState;
         change(backend, body);

@@ -8,6 +8,8 @@ import {
 import { context, propagation } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type * as z from 'zod';
+import { bearerCheck } from '../../json-api/bearer-check.ts';
+import { readJsonBody } from '../../json-api/json-body.ts';
 import {
   AGENT_API,
   type AgentReadiness,
@@ -15,9 +17,7 @@ import {
   type ApiErrorBody,
 } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
-import { bearerCheck } from './bearer.ts';
 import { adoptBody, commitBody, releaseBody, releaseIdleBody } from './bodies.ts';
-import { readJson } from './json-body.ts';
 import type { AgentOperations } from './operations.ts';
 
 /**
@@ -35,6 +35,9 @@ export interface ControlApiOptions {
   readonly metricsHandler?: RequestListener;
   readonly logger: Logger;
 }
+
+/** Longest body of a request, bytes: room for the IDs of some 16 000 busy sessions in one `releaseIdle`. */
+const MAX_BODY = 1024 * 1024;
 
 interface Route {
   readonly method: 'GET' | 'POST';
@@ -86,7 +89,7 @@ function createRoutes(options: ControlApiOptions): ReadonlyMap<string, Route> {
     return {
       method: 'POST',
       async handle(request, response) {
-        const body = await readJson(request, schema);
+        const body = await readJsonBody(request, schema, MAX_BODY);
         const { backend } = readiness();
         if (body.backend !== backend) {
           throw new StickshiftError('AGENT_MISMATCH', `this agent serves ${backend}, not ${body.backend}`);

@@ -1,27 +1,38 @@
 import type { IncomingMessage } from 'node:http';
 import type * as z from 'zod';
-import { StickshiftError } from '../../protocol/errors.ts';
-import { parseJson } from '../exchange/parse-json.ts';
+import { StickshiftError } from '../protocol/errors.ts';
 
-const MAX_BYTES = 16 * 1024;
 const TIMEOUT_MS = 10_000;
 
 /**
  * Reads and validates a JSON body.
  *
+ * @param maxBytes - a longer one is refused
  * @throws StickshiftError `BAD_REQUEST` that says what is wrong with it, `REQUEST_TIMEOUT`, `CLIENT_ABORTED`
  */
-export async function readBody<Body>(request: IncomingMessage, schema: z.ZodType<Body>): Promise<Body> {
+export async function readJsonBody<Body>(
+  request: IncomingMessage,
+  schema: z.ZodType<Body>,
+  maxBytes: number,
+): Promise<Body> {
   // A browser can send any other type to another site without asking first.
   if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
     throw new StickshiftError('BAD_REQUEST', 'expected Content-Type: application/json');
   }
-  const parsed = schema.safeParse(parseJson(await readText(request)));
+  const parsed = schema.safeParse(parse(await readText(request, maxBytes)));
   if (!parsed.success) throw new StickshiftError('BAD_REQUEST', describeProblem(parsed.error));
   return parsed.data;
 }
 
-function readText(request: IncomingMessage): Promise<string> {
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new StickshiftError('BAD_REQUEST', 'the body is not JSON', { cause: error });
+  }
+}
+
+function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Buffer[] = [];
   let length = 0;
@@ -31,8 +42,8 @@ function readText(request: IncomingMessage): Promise<string> {
   );
   request.on('data', (chunk: Buffer) => {
     length += chunk.length;
-    if (length <= MAX_BYTES) chunks.push(chunk);
-    else reject(new StickshiftError('BAD_REQUEST', `the body exceeds ${MAX_BYTES} bytes`));
+    if (length <= maxBytes) chunks.push(chunk);
+    else reject(new StickshiftError('BAD_REQUEST', `the body exceeds ${maxBytes} bytes`));
   });
   request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
   request.on('error', (error) =>

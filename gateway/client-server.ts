@@ -1,0 +1,102 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import type { GatewayConfig } from '../config/schema.ts';
+import { StickshiftError } from '../protocol/errors.ts';
+import { endWithError } from './answers/raw-error-answer.ts';
+import type { GatewayCounters } from './counters.ts';
+import type { FullLane } from './full-lane/full-lane.ts';
+import { isWebSocketUpgrade, type UpgradeHandler } from './websocket/upgrade-handler.ts';
+
+/** The HTTP server that clients connect to; not listening yet. */
+export function createClientServer(
+  settings: GatewayConfig,
+  lane: FullLane,
+  upgrades: UpgradeHandler,
+  logger: Logger,
+  counters: GatewayCounters,
+): Server {
+  const server = createServer({
+    maxHeaderSize: settings.limits.head,
+    headersTimeout: settings.timeouts.head,
+    // Bodies may be of any length; `timeouts.body` bounds their pauses instead.
+    requestTimeout: 0,
+    keepAliveTimeout: settings.timeouts.keepAlive,
+    connectionsCheckingInterval: Math.min(1_000, settings.timeouts.head),
+    shouldUpgradeCallback: isWebSocketUpgrade,
+  });
+  server.maxConnections = settings.limits.connections;
+  server.on('request', lane.handle);
+  server.on('upgrade', upgrades.handle);
+  // Absent this listener Node would answer 417 by itself; with it the request is served and the expectation ignored (RFC 9110, 10.1.1).
+  server.on('checkExpectation', lane.handle);
+  server.on('connect', (_request, socket) => {
+    const failure = new StickshiftError('METHOD_REFUSED', 'CONNECT is for forward proxies');
+    counters.countError(failure.code);
+    endWithError(socket, failure);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const failure = clientFailure(error);
+    counters.countError(failure.code);
+    logger.debug({ err: failure, code: failure.code }, 'request head refused');
+    refuseOnSocket(socket, failure, lane);
+  });
+  return server;
+}
+
+/**
+ * Answers a head or body that did not parse, in its turn: an earlier request on the connection gets its own answer first, and
+ * nothing is written into the middle of an answer.
+ */
+function refuseOnSocket(
+  socket: Duplex & { readonly _httpMessage?: ServerResponse | null },
+  failure: StickshiftError,
+  lane: FullLane,
+): void {
+  if (socket.destroyed) return;
+  const answering = socket._httpMessage;
+  if (!answering) endWithError(socket, failure);
+  else if (!answering.req.complete) lane.refuse(answering, failure);
+  else answering.once('finish', () => refuseOnSocket(socket, failure, lane));
+}
+
+function clientFailure(error: NodeJS.ErrnoException): StickshiftError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new StickshiftError('HEAD_TOO_LARGE', 'the head exceeds gateway.limits.head', { cause: error });
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new StickshiftError('REQUEST_TIMEOUT', 'the head did not arrive in time', { cause: error });
+    default:
+      return new StickshiftError('BAD_REQUEST', error.message, { cause: error });
+  }
+}
+
+/** Every open connection of a server, also those that became WebSockets and that the server itself no longer knows. */
+export function openConnections(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+/** Closes the server gently; after `deadlineMs` whatever is still open is cut. */
+export async function closeServer(
+  server: Server,
+  connections: ReadonlySet<Socket>,
+  deadlineMs: number,
+  closeEndless: () => void,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  closeEndless();
+  // A kept-alive connection becomes idle when its last answer has gone out, and would then stay for keepAliveTimeout.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  const deadline = setTimeout(() => {
+    for (const socket of connections) socket.destroy();
+  }, deadlineMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(deadline);
+}

@@ -1,0 +1,28 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { splitAddress } from '../config/listen-address.ts';
+import { StickshiftError } from '../protocol/errors.ts';
+
+/**
+ * Has a server listen at `host:port`; resolves with the address it got, whose port is another one than asked for where that
+ * was 0. An IPv6 host stands in brackets.
+ *
+ * @param option - the configuration key that names the address, for the error
+ * @throws StickshiftError `PORT_IN_USE`
+ */
+export function listen(server: Server, address: string, option: string): Promise<string> {
+  const { host, port } = splitAddress(address);
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return reject(error);
+      const message = `${address} is in use; set ${option} to another address`;
+      reject(new StickshiftError('PORT_IN_USE', message, { cause: error }));
+    };
+    server.once('error', onError);
+    server.listen(port, host, () => {
+      server.off('error', onError);
+      const bound = (server.address() as AddressInfo).port;
+      resolve(`${host.includes(':') ? `[${host}]` : host}:${bound}`);
+    });
+  });
+}
