@@ -20,7 +20,8 @@ export function element(tag, properties, ...children) {
   return made;
 }
 
-const HUES = [258, 162, 22, 312, 92, 205];
+// No red: on this page it means that something is down.
+const HUES = [258, 162, 312, 205, 92, 60];
 
 /**
  * The same color for the same server everywhere on the page; light enough to read on dark, dark enough on light.
