@@ -1,0 +1,139 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ConfigInput, configSchema } from '../../config/schema.ts';
+import type { BackendStatus, StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
+import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
+import { recordedLog } from '../../gateway/testing/recorded-log.ts';
+import { deriveSecrets } from '../../protocol/secrets.ts';
+import { type SessionKey, sessionKeyDeriver } from '../../protocol/session-key.ts';
+import { openStore } from '../../store/open-store.ts';
+import type { SnapshotStore } from '../../store/snapshot-store.ts';
+import { eventually } from './eventually.ts';
+import { COMMAND_TIMEOUT, ShopServer, type ShopServerOptions, TEST_SECRET } from './shop-server.ts';
+import { Visitor } from './visitor.ts';
+
+export interface InstallationOptions {
+  /** Default: an SQLite file of its own. */
+  readonly storeUrl?: string;
+  readonly gateway?: ConfigInput['gateway'];
+  readonly pool?: Partial<NonNullable<ConfigInput['pools']>[string]>;
+  readonly agents?: ShopServerOptions['settings'];
+  readonly encryptionKeys?: readonly string[];
+}
+
+const IDS = ['app-1', 'app-2'] as const;
+
+/** A whole installation in this process: a gateway, two Express shops with an agent beside each, and a real store. */
+export class SmallInstallation implements AsyncDisposable {
+  readonly servers: ReadonlyMap<string, ShopServer>;
+  readonly storeUrl: string;
+  /** What every gateway has logged. */
+  readonly gatewayLog = recordedLog();
+  readonly #options: InstallationOptions;
+  readonly #directory: string;
+  readonly #gateways: { readonly running: RunningGateway; readonly store: SnapshotStore }[] = [];
+
+  private constructor(options: InstallationOptions, directory: string) {
+    this.#options = options;
+    this.#directory = directory;
+    this.storeUrl = options.storeUrl ?? `sqlite:${join(directory, 'sessions.sqlite')}`;
+    const { agents: settings, encryptionKeys } = options;
+    this.servers = new Map(
+      IDS.map((id) => {
+        const socket = join(directory, `${id}.sock`);
+        const optional = { ...(settings && { settings }), ...(encryptionKeys && { encryptionKeys }) };
+        return [id, new ShopServer(id, { storeUrl: this.storeUrl, socket, ...optional })];
+      }),
+    );
+  }
+
+  static async start(options: InstallationOptions = {}): Promise<SmallInstallation> {
+    const directory = await mkdtemp(join(tmpdir(), 'stickshift-small-'));
+    const installation = new SmallInstallation(options, directory);
+    for (const server of installation.servers.values()) await server.start();
+    await installation.startGateway();
+    return installation;
+  }
+
+  /** The first gateway. */
+  get gateway(): RunningGateway {
+    const [first] = this.#gateways;
+    if (!first) throw new Error('no gateway was started');
+    return first.running;
+  }
+
+  /** One more gateway, that has learned nothing of what others know. */
+  async startGateway(settings: ConfigInput['gateway'] = {}): Promise<RunningGateway> {
+    const { gateway, pool } = this.#options;
+    const config = configSchema.parse({
+      secret: TEST_SECRET,
+      store: { url: this.storeUrl, commandTimeout: COMMAND_TIMEOUT },
+      gateway: { listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, ...gateway, ...settings },
+      pools: {
+        shop: {
+          session: { cookie: 'connect.sid', format: 'express' },
+          health: { interval: '50ms', rise: 1 },
+          backends: Object.fromEntries(
+            [...this.servers.values()].map(({ id, url, agentUrl }) => [id, { url, agent: agentUrl }]),
+          ),
+          ...pool,
+        },
+      },
+    } satisfies ConfigInput);
+    const { logger } = this.gatewayLog;
+    const store = await openStore(config.store, logger);
+    const running = await startGateway({ config, logger, store });
+    this.#gateways.push({ running, store });
+    return running;
+  }
+
+  server(id: string | undefined): ShopServer {
+    const server = this.servers.get(id ?? '');
+    if (!server) throw new Error(`no server ${id}`);
+    return server;
+  }
+
+  /** The server that is not `id`. */
+  other(id: string | undefined): ShopServer {
+    return this.server(id === 'app-1' ? 'app-2' : 'app-1');
+  }
+
+  visitor(gateway = this.gateway): Visitor {
+    return new Visitor(gateway.url);
+  }
+
+  keyOf(sessionId: string): SessionKey {
+    return sessionKeyDeriver(deriveSecrets(TEST_SECRET).sessionKey, 'shop')(sessionId);
+  }
+
+  async status(): Promise<StatusAnswer> {
+    return (await (await fetch(`${this.gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
+  }
+
+  async backend(id: string): Promise<BackendStatus> {
+    const found = (await this.status()).pools[0]?.backends.find((backend) => backend.id === id);
+    if (!found) throw new Error(`no backend ${id}`);
+    return found;
+  }
+
+  /** Waits until the first gateway takes a server for up, or for down. */
+  async sees(id: string, up: boolean): Promise<void> {
+    await eventually(`${id} is ${up ? 'up' : 'down'}`, async () => (await this.backend(id)).up === up);
+  }
+
+  /** A store of the test's own, beside those of gateway and agents. */
+  async openStore(): Promise<SnapshotStore> {
+    const { store } = configSchema.parse({ secret: TEST_SECRET, store: { url: this.storeUrl } });
+    return openStore(store, recordedLog().logger);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { running, store } of this.#gateways) {
+      await running.stop();
+      await store.close();
+    }
+    for (const server of this.servers.values()) await server.stop();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
