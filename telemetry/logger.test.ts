@@ -75,7 +75,7 @@ describe('a log line', () => {
     const cause = new Error('because', { cause: error });
     error.cause = cause;
     logger.error({ err: error }, 'failed');
-    assert.equal((lines[0]?.err as { code: string }).code, 'STORE_UNREACHABLE');
+    assert.partialDeepStrictEqual(lines[0], { err: { code: 'STORE_UNREACHABLE' } });
   });
 });
 

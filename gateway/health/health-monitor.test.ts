@@ -174,7 +174,7 @@ describe('an app server', () => {
   });
 
   test('with an address that cannot be used is down, and no process dies', async (t) => {
-    const pool = testPool({ 'app-1': { url: new URL('https://127.0.0.1:9') } }, { health: RARELY });
+    const pool = testPool({ 'app-1': { url: new URL('http://127.0.0.1:0') } }, { health: RARELY });
     const monitor = createHealthMonitor({
       pools: [pool],
       agentToken: 'the-token',
