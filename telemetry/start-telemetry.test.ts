@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
+import { startTraceCollector } from '../test/services/trace-collector.ts';
 import { tracesAreExported } from './start-telemetry.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
@@ -14,6 +13,10 @@ interface Report {
   readonly tracing: boolean;
   readonly passedOn: { readonly traceparent?: string };
   readonly metricsText: string;
+  /** The span was recorded. */
+  readonly recorded: boolean;
+  /** Packages of OpenTelemetry that were loaded. */
+  readonly loaded: readonly string[];
 }
 
 async function runTracedProgram(env: NodeJS.ProcessEnv): Promise<{ report: Report; log: string }> {
@@ -25,40 +28,9 @@ async function runTracedProgram(env: NodeJS.ProcessEnv): Promise<{ report: Repor
   return { report: JSON.parse(output), log };
 }
 
-interface ReceivedSpan {
-  readonly name: string;
-  readonly traceId: string;
-  readonly parentSpanId?: string;
-  readonly service: string;
-}
-
-/** Takes OTLP over HTTP in JSON, as a collector does. */
-async function startCollector(t: TestContext) {
-  const spans: ReceivedSpan[] = [];
-  const paths = new Set<string>();
-  const server = createServer(async (request, response) => {
-    paths.add(request.url ?? '');
-    const body = JSON.parse(await text(request));
-    for (const { resource, scopeSpans } of body.resourceSpans ?? []) {
-      const attributes: { key: string; value: { stringValue: string } }[] = resource.attributes;
-      const service = attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
-      for (const scope of scopeSpans) {
-        for (const span of scope.spans) spans.push({ ...span, service });
-      }
-    }
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans, paths };
-}
-
 describe('telemetry with an exporter in the environment', () => {
-  test('delivers a span that continues the client’s trace, before the process ends', async (t) => {
-    const collector = await startCollector(t);
+  test('delivers a span that continues the client’s trace, before the process ends', async () => {
+    await using collector = await startTraceCollector();
     const { report } = await runTracedProgram({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
@@ -79,8 +51,8 @@ describe('telemetry with an exporter in the environment', () => {
     assert.match(report.metricsText, /^stickshift_test_things_total\{kind="good"\} 3$/m);
   });
 
-  test('lets OTEL_SERVICE_NAME name the service and the sampler leave spans out', async (t) => {
-    const collector = await startCollector(t);
+  test('lets OTEL_SERVICE_NAME name the service and the sampler leave spans out', async () => {
+    await using collector = await startTraceCollector();
     const env = {
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces`,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
@@ -92,6 +64,21 @@ describe('telemetry with an exporter in the environment', () => {
     );
     await runTracedProgram({ ...env, OTEL_TRACES_SAMPLER: 'always_off' });
     assert.equal(collector.spans.length, 1);
+  });
+
+  test('records a move whatever the ratio of requests that are recorded', async () => {
+    await using collector = await startTraceCollector();
+    const { report } = await runTracedProgram({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_TRACES_SAMPLER: 'traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0',
+    });
+    assert.equal(report.recorded, true);
+    assert.deepEqual(
+      collector.spans.map(({ name }) => name),
+      ['session.handoff'],
+    );
   });
 
   test('logs that a collector cannot be reached, and ends all the same', async () => {
@@ -114,6 +101,16 @@ describe('telemetry without an exporter', () => {
     assert.match(
       report.metricsText,
       /^target_info\{service_name="stickshift-test",service_instance_id="instance-1"/m,
+    );
+  });
+
+  test('records nothing and loads nothing that could', async () => {
+    const { report } = await runTracedProgram({});
+    assert.equal(report.recorded, false);
+    assert.ok(report.loaded.includes('sdk-metrics'), 'the program sees what is loaded');
+    assert.deepEqual(
+      report.loaded.filter((name) => /^sdk-(node|trace|logs)|^exporter-(?!prometheus)|^otlp/.test(name)),
+      [],
     );
   });
 

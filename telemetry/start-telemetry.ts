@@ -44,7 +44,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const { logger, env } = options;
   const resource = describeService(options);
   const tracing = tracesAreExported(env);
-  const stopTracing = tracing ? await startTracing(resource) : passTraceContextOn();
+  const stopTracing = tracing ? await startTracing(resource, options) : passTraceContextOn();
   // After the SDK, which sets a logger of its own when OTEL_LOG_LEVEL is set.
   diag.setLogger(asDiagLogger(logger), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 
@@ -73,11 +73,18 @@ export function tracesAreExported(env: NodeJS.ProcessEnv): boolean {
   return Boolean(env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT);
 }
 
-async function startTracing(resource: Resource): Promise<() => Promise<void>> {
+async function startTracing(
+  resource: Resource,
+  { env, logger }: TelemetryOptions,
+): Promise<() => Promise<void>> {
   // Half a second of loading that nobody should wait for in vain.
-  const { NodeSDK } = await import('@opentelemetry/sdk-node');
+  const [{ NodeSDK }, { samplerFrom }] = await Promise.all([
+    import('@opentelemetry/sdk-node'),
+    import('./moves-sampler.ts'),
+  ]);
   const sdk = new NodeSDK({
     resource,
+    sampler: samplerFrom(env, logger),
     // The default ones put the command line into every span.
     autoDetectResources: false,
     // Left out, each of these starts an exporter to localhost.

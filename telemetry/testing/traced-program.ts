@@ -3,10 +3,21 @@
  * process's environment. Says on standard output, as one line of JSON, what it saw.
  */
 import { createServer } from 'node:http';
+import { registerHooks } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { context, metrics, propagation, trace } from '@opentelemetry/api';
-import { createLogger } from '../logger.ts';
-import { startTelemetry } from '../start-telemetry.ts';
+
+const loaded = new Set<string>();
+registerHooks({
+  load(url, context, next) {
+    const [, name] = /@opentelemetry\/([^/]+)\//.exec(url) ?? [];
+    if (name) loaded.add(name);
+    return next(url, context);
+  },
+});
+// Only now, so that the hook sees what they load.
+const { createLogger } = await import('../logger.ts');
+const { startTelemetry } = await import('../start-telemetry.ts');
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
@@ -19,9 +30,11 @@ const telemetry = await startTelemetry({
 });
 
 const passedOn: Record<string, string> = {};
+let recorded = false;
 const remote = propagation.extract(context.active(), { traceparent: TRACEPARENT });
 await trace.getTracer('test').startActiveSpan('session.handoff', {}, remote, async (span) => {
   await Promise.resolve();
+  recorded = span.isRecording();
   propagation.inject(context.active(), passedOn);
   span.end();
 });
@@ -35,4 +48,5 @@ server.close();
 server.closeAllConnections();
 
 await telemetry.shutdown();
-process.stdout.write(`${JSON.stringify({ tracing: telemetry.tracing, passedOn, metricsText })}\n`);
+const report = { tracing: telemetry.tracing, passedOn, metricsText, recorded, loaded: [...loaded].sort() };
+process.stdout.write(`${JSON.stringify(report)}\n`);
