@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { GatewayConfig } from '../config/schema.ts';
@@ -34,12 +34,20 @@ export function createClientServer(
   server.on('connect', (_request, socket) => {
     const failure = new StickshiftError('METHOD_REFUSED', 'CONNECT is for forward proxies');
     counters.countError(failure.code);
+    logger.info({ code: failure.code, reason: failure.message }, 'request refused');
     endWithError(socket, failure);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // The connection broke: there is nobody to refuse, and what was under way on it counts as aborted.
+    if (error.syscall !== undefined) {
+      socket.destroy();
+      return;
+    }
     const failure = clientFailure(error);
     counters.countError(failure.code);
-    logger.debug({ err: failure, code: failure.code }, 'request head refused');
+    // Browsers open connections in advance and may never use them.
+    const level = socket instanceof Socket && socket.bytesRead === 0 ? 'debug' : 'info';
+    logger[level]({ code: failure.code, reason: failure.message }, 'request refused');
     refuseOnSocket(socket, failure, lane);
   });
   return server;

@@ -85,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const inFlight = new InFlightSessions();
   const health = createHealthMonitor({ pools, agentToken: secrets.agentToken, logger });
   const agentClient = createAgentClient({ token: secrets.agentToken, timeoutMs: settings.timeouts.agent });
-  const router = new Router({ matcher: new PoolMatcher(pools), routings, known, counters });
+  const router = new Router({ matcher: new PoolMatcher(pools), routings, known, counters, logger });
   const mover = new Mover({
     store,
     agentClient,
@@ -170,7 +170,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   );
 
   admin.headersTimeout = settings.timeouts.head;
-  publishMetrics(counters, pools);
+  publishMetrics(counters, [...routings.values()]);
   await health.start();
   try {
     const address = await listen(server, settings.listen, 'gateway.listen');

@@ -1,10 +1,10 @@
 import { type Meter, metrics } from '@opentelemetry/api';
 import { METRIC } from '../protocol/telemetry-names.ts';
-import type { Pool } from './backends/pool.ts';
 import type { GatewayCounters } from './counters.ts';
+import type { PoolRouting } from './routing/router.ts';
 
 /** Publishes the gateway's plain counters as OpenTelemetry instruments, read only when somebody collects. */
-export function publishMetrics(counters: GatewayCounters, pools: readonly Pool[]): void {
+export function publishMetrics(counters: GatewayCounters, routings: readonly PoolRouting[]): void {
   const meter = metrics.getMeter('stickshift');
   observe(meter, METRIC.requests, 'Requests by how they found their backend', 'route', () => counters.routed);
   observe(meter, METRIC.lookups, 'Record lookups by what they found', 'outcome', () => counters.lookups);
@@ -30,11 +30,21 @@ export function publishMetrics(counters: GatewayCounters, pools: readonly Pool[]
     '': counters.unprotected,
   }));
   meter
+    .createObservableCounter(METRIC.oddSessionIds, {
+      description: 'Values that were no session ID, and requests that named two',
+    })
+    .addCallback((result) => {
+      for (const { pool, sessionIds } of routings) {
+        for (const [reason, count] of Object.entries(sessionIds.counts))
+          result.observe(count, { pool: pool.name, reason });
+      }
+    });
+  meter
     .createObservableGauge(METRIC.inFlight, {
       description: 'Requests, event streams and WebSockets under way',
     })
     .addCallback((result) => {
-      for (const pool of pools) {
+      for (const { pool } of routings) {
         for (const backend of pool.backends.values()) {
           result.observe(backend.inFlight, { pool: pool.name, backend: backend.id });
         }

@@ -33,6 +33,7 @@ export const METRIC = {
   lookups: 'stickshift.gateway.lookups',
   errors: 'stickshift.gateway.errors',
   affinityRefused: 'stickshift.gateway.affinity_refused',
+  oddSessionIds: 'stickshift.gateway.odd_session_ids',
   clientAborts: 'stickshift.gateway.client_aborts',
   unprotectedAnswers: 'stickshift.gateway.unprotected_answers',
   inFlight: 'stickshift.gateway.in_flight',

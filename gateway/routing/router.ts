@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { Affinity, AffinityCookies } from '../affinity/affinity-cookie.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -48,17 +49,20 @@ export class Router {
   readonly #routings: ReadonlyMap<Pool, PoolRouting>;
   readonly #known: KnownBindings;
   readonly #counters: GatewayCounters;
+  readonly #logger: Logger;
 
   constructor(options: {
     matcher: PoolMatcher;
     routings: ReadonlyMap<Pool, PoolRouting>;
     known: KnownBindings;
     counters: GatewayCounters;
+    logger: Logger;
   }) {
     this.#matcher = options.matcher;
     this.#routings = options.routings;
     this.#known = options.known;
     this.#counters = options.counters;
+    this.#logger = options.logger;
   }
 
   /** @throws StickshiftError `NO_POOL`, `NO_BACKEND` */
@@ -117,7 +121,11 @@ export class Router {
     const found = routing.affinity.fromCookieHeader(cookieHeader, now);
     if (!found) return undefined;
     if (found.ok) return found.affinity;
-    this.#counters.affinityRefused[found.reason] = (this.#counters.affinityRefused[found.reason] ?? 0) + 1;
+    const { reason } = found;
+    this.#counters.affinityRefused[reason] = (this.#counters.affinityRefused[reason] ?? 0) + 1;
+    // To run out is the fate of every cookie; anything else is somebody's mistake or an attempt.
+    const level = reason === 'expired' || reason === 'idle' ? 'debug' : 'info';
+    this.#logger[level]({ pool: routing.pool.name, reason }, 'affinity cookie refused');
     return undefined;
   }
 }
