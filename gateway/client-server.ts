@@ -25,6 +25,8 @@ export function createClientServer(
     keepAliveTimeout: settings.timeouts.keepAlive,
     connectionsCheckingInterval: Math.min(1_000, settings.timeouts.head),
     shouldUpgradeCallback: isWebSocketUpgrade,
+    // The request check refuses a missing Host itself, with an answer, a count and a log line like any other refusal.
+    requireHostHeader: false,
   });
   server.maxConnections = settings.limits.connections;
   server.on('request', lane.handle);

@@ -7,10 +7,18 @@ export interface RecordedLog {
   matching(message: RegExp): readonly Readonly<Record<string, unknown>>[];
 }
 
-/** A logger whose lines a test can read. */
+/** A logger whose lines a test can read; with `STICKSHIFT_TEST_LOG` set, so can you. */
 export function recordedLog(): RecordedLog {
   const lines: Record<string, unknown>[] = [];
-  const logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const logger = pino(
+    { level: 'debug' },
+    {
+      write: (line: string) => {
+        lines.push(JSON.parse(line));
+        if (process.env.STICKSHIFT_TEST_LOG) process.stderr.write(line);
+      },
+    },
+  );
   return {
     logger,
     lines,

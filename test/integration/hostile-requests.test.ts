@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { ERROR_KINDS, type ErrorCode } from '../../protocol/errors.ts';
 import { type Forwarded, type HostileRequest, head, SMUGGLED } from '../corpus/hostile-request.ts';
 import { HOSTILE_REQUESTS } from '../corpus/requests.ts';
 import { GatewayUnderTest } from '../services/gateway-under-test.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { type StrictRequest, type StrictResponse, valuesOf } from '../services/strict-http.ts';
 
+const INFO = 30;
 const SENTINEL = '/sentinel';
 const sentinelRequest = head(`GET ${SENTINEL} HTTP/1.1`, 'Host: app.test', 'Connection: close');
 
@@ -20,10 +22,12 @@ afterEach(() => underTest.backend.forget());
 describe('the gateway is not deceived by', () => {
   for (const hostile of HOSTILE_REQUESTS) {
     test(hostile.name, { timeout: 15_000 }, async () => {
+      const logged = underTest.log.lines.length;
       const answers = await exchange(hostile);
       const seen = underTest.backend.requests.filter(({ target }) => target !== SENTINEL);
       assertSoundConnections();
       assertJudgement(hostile, answers, seen);
+      assertLogged(answers, logged);
       await assertStillServing();
     });
   }
@@ -94,6 +98,17 @@ function assertJudgement(
     `${hostile.refused ? `neither refused with ${hostile.refused.join(' or ')} nor ` : 'not '}forwarded as it should be`,
   );
   for (const [index, expected] of forwarded.entries()) assertForwarded(seen[index], expected);
+}
+
+/** Whatever the gateway refuses, the log says at its default level, by a code that has that very status. */
+function assertLogged(answers: readonly StrictResponse[], since: number): void {
+  const statuses = underTest.log.lines
+    .slice(since)
+    .filter(({ level }) => Number(level) >= INFO)
+    .map(({ code }) => ERROR_KINDS[code as ErrorCode]?.status);
+  for (const { status } of answers) {
+    if (status >= 400) assert.ok(statuses.includes(status as never), `no log line for the ${status}`);
+  }
 }
 
 function assertForwarded(request: StrictRequest | undefined, expected: Forwarded): void {

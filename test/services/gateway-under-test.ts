@@ -1,6 +1,6 @@
-import { pino } from 'pino';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
 import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
+import { type RecordedLog, recordedLog } from '../../gateway/testing/recorded-log.ts';
 import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { HEALTH_PATH, RecordingBackend } from './recording-backend.ts';
@@ -10,12 +10,19 @@ export class GatewayUnderTest {
   readonly backend: RecordingBackend;
   readonly agent: FakeAgent;
   readonly port: number;
+  readonly log: RecordedLog;
   readonly #gateway: RunningGateway;
 
-  private constructor(gateway: RunningGateway, backend: RecordingBackend, agent: FakeAgent) {
+  private constructor(
+    gateway: RunningGateway,
+    backend: RecordingBackend,
+    agent: FakeAgent,
+    log: RecordedLog,
+  ) {
     this.#gateway = gateway;
     this.backend = backend;
     this.agent = agent;
+    this.log = log;
     this.port = Number(new URL(gateway.url).port);
   }
 
@@ -36,9 +43,9 @@ export class GatewayUnderTest {
         },
       },
     } satisfies ConfigInput);
-    const logger = pino({ level: process.env.STICKSHIFT_TEST_LOG ?? 'silent' });
-    const gateway = await startGateway({ config, logger, store: emptyStore() });
-    return new GatewayUnderTest(gateway, backend, agent);
+    const log = recordedLog();
+    const gateway = await startGateway({ config, logger: log.logger, store: emptyStore() });
+    return new GatewayUnderTest(gateway, backend, agent, log);
   }
 
   async stop(): Promise<void> {

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { pino } from 'pino';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
 import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
+import { type RecordedLog, recordedLog } from '../../gateway/testing/recorded-log.ts';
 import type { RecordSummary } from '../../store/snapshot-store.ts';
 import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
@@ -25,6 +25,7 @@ export interface SmallApp {
 export class SmallSite {
   readonly gateway: RunningGateway;
   readonly apps: readonly [SmallApp, SmallApp];
+  readonly log: RecordedLog;
   /** What a lookup answers; throw to have the store fail. */
   lookup: () => RecordSummary | undefined;
   #stopped = false;
@@ -33,9 +34,11 @@ export class SmallSite {
     gateway: RunningGateway,
     apps: readonly [SmallApp, SmallApp],
     lookup: { now: SmallSite['lookup'] },
+    log: RecordedLog,
   ) {
     this.gateway = gateway;
     this.apps = apps;
+    this.log = log;
     this.lookup = lookup.now;
     lookup.now = () => this.lookup();
   }
@@ -68,8 +71,9 @@ export class SmallSite {
     } satisfies ConfigInput);
     const lookup: { now: SmallSite['lookup'] } = { now: () => undefined };
     const store = { ...emptyStore(), lookup: async () => lookup.now() };
-    const logger = pino({ level: process.env.STICKSHIFT_TEST_LOG ?? 'silent' });
-    return new SmallSite(await startGateway({ config, logger, store }), apps, lookup);
+    const log = recordedLog();
+    const gateway = await startGateway({ config, logger: log.logger, store });
+    return new SmallSite(gateway, apps, lookup, log);
   }
 
   get url(): string {
