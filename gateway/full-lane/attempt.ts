@@ -1,10 +1,11 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import type { Stream } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { BackendConnections } from './backend-connections.ts';
+import type { RequestBody } from './request-body.ts';
 
 /** How one attempt to send a request to one backend ended. */
 export type AttemptOutcome =
@@ -17,12 +18,6 @@ export type AttemptOutcome =
   | { readonly kind: 'failed'; readonly error: StickshiftError }
   | { readonly kind: 'client-gone' };
 
-/** A body that waits for {@link open} before the client's bytes are touched. */
-export interface GatedBody extends Readable {
-  readonly consumed: boolean;
-  open(): void;
-}
-
 export interface AttemptTimeouts {
   readonly connect: number;
   readonly firstByte: number;
@@ -33,7 +28,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 
 class Attempt {
   readonly backend: Backend;
-  readonly body: GatedBody;
+  readonly body: RequestBody;
   readonly method: string;
   request: ClientRequest | undefined;
   connected = false;
@@ -41,7 +36,12 @@ class Attempt {
   #connectTimer: NodeJS.Timeout | undefined;
   #settle: ((outcome: AttemptOutcome) => void) | undefined;
 
-  constructor(backend: Backend, method: string, body: GatedBody, settle: (outcome: AttemptOutcome) => void) {
+  constructor(
+    backend: Backend,
+    method: string,
+    body: RequestBody,
+    settle: (outcome: AttemptOutcome) => void,
+  ) {
     this.backend = backend;
     this.method = method;
     this.body = body;
@@ -83,8 +83,6 @@ class Attempt {
   }
 
   fail(error: Error & { code?: string }): void {
-    // Ends the gate's hold on the client's body, so that the next attempt can have it.
-    if (!this.body.consumed) this.body.destroy();
     if (!this.connected) {
       this.settle({
         kind: 'not-connected',
@@ -114,7 +112,7 @@ export class AttemptSender {
     // The answer is relayed by us: http-proxy-3 would let hop-by-hop headers through and leave a cut-off answer open.
     this.#proxy = createProxyServer({ selfHandleResponse: true, prependPath: false, toProxy: true });
     this.#proxy.on('proxyReq', (request, message, _response, _options, socket) => {
-      // http-proxy-3 drops a query that is empty ("/cart?"). The head is not written before the gate opens.
+      // http-proxy-3 drops a query that is empty ("/cart?"). The head is not written before the body is opened.
       request.path = message.url ?? '/';
       this.#current.get(message)?.assign(request, socket, this.#timeouts);
     });
@@ -140,7 +138,7 @@ export class AttemptSender {
     request: IncomingMessage,
     response: ServerResponse,
     backend: Backend,
-    body: GatedBody,
+    body: RequestBody,
   ): Promise<AttemptOutcome> {
     return new Promise((resolve) => {
       const attempt = new Attempt(backend, request.method ?? '', body, resolve);
@@ -150,7 +148,7 @@ export class AttemptSender {
         web(
           request,
           response,
-          { target: backend.url, agent: this.#connections.to(backend), buffer: body },
+          { target: backend.url, agent: this.#connections.to(backend), buffer: body as unknown as Stream },
           (error: Error) => attempt.fail(error),
         );
       } catch (error) {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Context, Span } from '@opentelemetry/api';
 import type { Backend } from '../backends/backend.ts';
 import type { Route } from '../routing/router.ts';
-import type { GatedBody } from './attempt.ts';
+import type { RequestBody } from './request-body.ts';
 
 /** One client request on its way through the full lane. */
 export interface Exchange {
@@ -17,7 +17,7 @@ export interface Exchange {
   /** The trace context that carries `span`. */
   readonly context: Context;
   /** A fresh body for each attempt. */
-  readonly body: () => GatedBody;
+  readonly body: () => RequestBody;
 }
 
 /** An exchange that a backend has answered. */

@@ -26,9 +26,9 @@ import type { Router } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { AnswerRelay } from './answer-relay.ts';
 import type { AttemptOutcome, AttemptSender } from './attempt.ts';
-import { BodyGate } from './body-gate.ts';
 import type { Exchange } from './exchange.ts';
-import { MeasuredBody, measureBody, needsMeasuredBody } from './measured-body.ts';
+import { measureBody, needsMeasuredBody } from './measure-body.ts';
+import { ClientBody, MeasuredBody } from './request-body.ts';
 import { Stay } from './stay.ts';
 
 /** How often a request is sent to backends that do not take it. */
@@ -165,7 +165,7 @@ export class FullLane {
       encrypted: client.encrypted,
       span,
       context: traceContext,
-      body: () => (measured ? new MeasuredBody(measured) : new BodyGate(request, hasBody)),
+      body: () => (measured ? new MeasuredBody(measured) : new ClientBody(request, hasBody)),
     };
     await this.#sendUntilTaken(exchange);
   }

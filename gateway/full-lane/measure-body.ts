@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
 import { StickshiftError } from '../../protocol/errors.ts';
-import type { GatedBody } from './attempt.ts';
 
 /**
  * True for a request that http-proxy-3 would turn into two: for DELETE and OPTIONS without Content-Length it declares a length
@@ -40,24 +38,4 @@ export function measureBody(request: IncomingMessage, limit: number): Promise<Bu
       reject(new StickshiftError('CLIENT_ABORTED', 'the client went away within its request')),
     );
   });
-}
-
-/** A body that is in memory: it can be sent as often as need be. */
-export class MeasuredBody extends Readable implements GatedBody {
-  readonly consumed = false;
-  readonly #body: Buffer;
-
-  constructor(body: Buffer) {
-    super();
-    this.#body = body;
-  }
-
-  open(): void {
-    this.push(this.#body);
-    this.push(null);
-  }
-
-  override _read(): void {
-    // Everything is pushed by open().
-  }
 }
