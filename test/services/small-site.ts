@@ -8,6 +8,8 @@ import type { RecordSummary } from '../../store/snapshot-store.ts';
 import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
 
+export const SITE_SECRET = 'a secret of the tests, long enough to be one';
+
 /** An app server of `node:http` that answers what the test at hand wants, and its agent. */
 export interface SmallApp {
   readonly id: string;
@@ -51,7 +53,7 @@ export class SmallSite {
   ): Promise<SmallSite> {
     const apps = [await startApp('app-1'), await startApp('app-2')] as const;
     const config = configSchema.parse({
-      secret: 'a secret of the tests, long enough to be one',
+      secret: SITE_SECRET,
       gateway: { listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, ...options.gateway },
       pools: {
         shop: {
