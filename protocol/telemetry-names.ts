@@ -1,10 +1,10 @@
-/** Spans. A failover is one trace: request → handoff → (agent) adopt → store read. */
+/** Spans. A failover is one trace: request → handoff → (agent) adopt → store. */
 export const SPAN = {
   handoff: 'session.handoff',
   adopt: 'session.adopt',
   release: 'session.release',
   commit: 'session.commit',
-  storeRead: 'session.store',
+  store: 'session.store',
 } as const;
 
 /** Attributes on spans and log lines. The session key never becomes a metric label. */
@@ -18,6 +18,7 @@ export const ATTRIBUTE = {
   epoch: 'stickshift.session.epoch',
   seq: 'stickshift.session.seq',
   outcome: 'stickshift.outcome',
+  operation: 'stickshift.store.operation',
   snapshotAgeMs: 'stickshift.snapshot.age_ms',
   snapshotSize: 'stickshift.snapshot.size',
 } as const;

@@ -39,9 +39,10 @@ async function runAgent(
   const logger = createLogger({ role: 'agent', name, level: logLevelFrom(env) });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
-  const [{ openStore }, { startAgent }, { openSource }, { deriveSecrets }, { runService }] =
+  const [{ openStore }, { tracedStore }, { startAgent }, { openSource }, { deriveSecrets }, { runService }] =
     await Promise.all([
       import('../../store/open-store.ts'),
+      import('../../store/traced-store.ts'),
       import('../../session-agent/agent.ts'),
       import('../../session-agent/sources/open-source.ts'),
       import('../../protocol/secrets.ts'),
@@ -69,7 +70,7 @@ async function runAgent(
         name,
         secret: config.secret,
         ...(keys && { encryptionKeys: keys }),
-        store,
+        store: telemetry.tracing ? tracedStore(store) : store,
         source: await openSource({ config: agent, backend, token, logger }),
         logger,
         application,

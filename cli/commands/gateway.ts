@@ -27,8 +27,9 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
   const logger = createLogger({ role: 'gateway', level: logLevelFrom(env) });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
-  const [{ openStore }, { startGateway }, { runService }] = await Promise.all([
+  const [{ openStore }, { tracedStore }, { startGateway }, { runService }] = await Promise.all([
     import('../../store/open-store.ts'),
+    import('../../store/traced-store.ts'),
     import('../../gateway/gateway.ts'),
     import('../run-service.ts'),
   ]);
@@ -50,7 +51,7 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
       return await startGateway({
         config,
         logger,
-        store,
+        store: telemetry.tracing ? tracedStore(store) : store,
         metricsHandler: (request, response) => telemetry.metricsHandler(request, response),
       });
     },

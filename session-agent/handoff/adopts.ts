@@ -12,7 +12,6 @@ import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import type { Rehydration } from './rehydration.ts';
-import { inStoreSpan } from './store-span.ts';
 
 export interface AdoptsParts {
   readonly backend: string;
@@ -63,7 +62,7 @@ export class Adopts {
 
     rehydration.assertRoom(sessionId);
     const key = owned.keyOf(sessionId);
-    const result = await inStoreSpan(() => health.watch(store.adopt(key, { owner: backend, ifEpoch })));
+    const result = await health.watch(store.adopt(key, { owner: backend, ifEpoch }));
     switch (result.outcome) {
       case 'absent':
         // A session that the app began meanwhile is no copy of the record that is gone.
@@ -75,7 +74,7 @@ export class Adopts {
       case 'moved': {
         const { record } = result;
         if (!this.#isOurs(record, ifEpoch, held)) return this.#movedOn(record, held);
-        const stored = await inStoreSpan(() => health.watch(store.read(key)));
+        const stored = await health.watch(store.read(key));
         if (!stored) return { outcome: 'absent' };
         if (stored.epoch !== record.epoch) return this.#movedOn(stored, held);
         await rehydration.install(sessionId, stored);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import pino from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import { Dispatcher, type Lane } from './dispatcher.ts';
@@ -74,4 +76,23 @@ test('a stopped dispatcher starts nothing', async () => {
   dispatcher.stop();
   await end('a');
   assert.deepEqual(started, ['commit a']);
+});
+
+test('each operation belongs to the trace of who asked for it, not of who made room for it', async (t) => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  t.after(() => context.disable());
+  const dispatcher = new Dispatcher(1, new StoreHealth(pino({ enabled: false })));
+  const asker = createContextKey('who asked');
+  const seen: unknown[] = [];
+  for (const name of ['alice', 'bob', 'carol']) {
+    const asked = ROOT_CONTEXT.setValue(asker, name);
+    context.with(asked, () =>
+      dispatcher.add('commit', name, async () => {
+        await Promise.resolve();
+        seen.push(context.active().getValue(asker));
+      }),
+    );
+  }
+  await new Promise(setImmediate);
+  assert.deepEqual(seen, ['alice', 'bob', 'carol']);
 });

@@ -1,3 +1,4 @@
+import { context } from '@opentelemetry/api';
 import type { StoreHealth } from './store-health.ts';
 
 /** In order of urgency: tombstones, commits that a response waits for, other commits, idle deadlines. */
@@ -35,7 +36,8 @@ export class Dispatcher {
 
   /** Queues an operation for a session. It replaces one that still waits in the same lane. `run` must not reject. */
   add(lane: Lane, sessionId: string, run: () => Promise<void>): void {
-    this.#lanes[lane].set(sessionId, run);
+    // Whatever makes room for it later belongs to another trace.
+    this.#lanes[lane].set(sessionId, context.bind(context.active(), run));
     this.#pump();
   }
 
