@@ -62,7 +62,7 @@ export interface ReleaseIdleRequest {
 
 export interface ReleaseIdleAnswer {
   readonly released: number;
-  /** Sessions that the agent still holds. */
+  /** Sessions that the app still holds. */
   readonly remaining: number;
   /** Of `remaining`, those that cannot be saved (too large, or not capturable). */
   readonly unprotected: number;
@@ -74,6 +74,11 @@ export interface CommitRequest {
   readonly sessionIds: readonly string[];
   /** How long the caller will wait, milliseconds. */
   readonly timeoutMs: number;
+  /**
+   * The agent's incarnation as the caller knew it when it sent the app the request. An agent that has been started since
+   * vouches only for what it has got from the app itself.
+   */
+  readonly incarnation?: string | undefined;
 }
 
 export type SessionCommit =

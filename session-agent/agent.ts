@@ -84,7 +84,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const server = createControlApi({
     token: secrets.agentToken,
-    operations: tracedOperations(agent, backend, deriveKey),
+    operations: tracedOperations(agent, { backend, incarnation }, deriveKey),
     readiness,
     status,
     logger,
@@ -126,7 +126,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     async stop({ release = false } = {}) {
       announcer?.stop();
       server.close();
-      if (release) await releaseAll(agent);
+      if (release) {
+        await releaseAll(agent).catch((error: unknown) => {
+          logger.warn({ err: error }, 'stopping as the owner of what could not be released');
+        });
+      }
       const unsaved = await agent.stop(STOP_MS);
       server.closeAllConnections();
       unobserve();

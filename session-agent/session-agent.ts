@@ -118,9 +118,11 @@ export class SessionAgent implements SourceListener {
     this.#forgetter = forgetter;
     this.#replicator = replicator;
     this.#logouts = logouts;
-    this.#commitAnswers = new CommitAnswers({ ...handoff, reconciled: () => this.#reconciler.whenReady() });
-    this.#adopts = new Adopts({ ...handoff, isReady: () => this.#reconciler.notReady === undefined });
-    this.#releases = new Releases(handoff);
+    const isReady = () => this.#reconciler.notReady === undefined;
+    const reconciled = () => this.#reconciler.whenReady();
+    this.#commitAnswers = new CommitAnswers({ ...handoff, isReady, reconciled });
+    this.#adopts = new Adopts({ ...handoff, isReady });
+    this.#releases = new Releases({ ...handoff, hasAccount: () => this.#reconciler.hasAccount });
     this.#misses = new Misses(handoff);
     this.#reconciler = new Reconciler({ ...handoff, ownNew: (id) => this.#changedNew(id) });
     this.expiry = new Expiry({ ...parts, replicator });
@@ -174,8 +176,12 @@ export class SessionAgent implements SourceListener {
     return this.#releases.releaseIdle(except, limit);
   }
 
-  commit(sessionIds: readonly string[], timeoutMs: number): Promise<SessionCommit[]> {
-    return this.#commitAnswers.commit(sessionIds, timeoutMs);
+  commit(
+    sessionIds: readonly string[],
+    timeoutMs: number,
+    since?: 'this-life' | 'earlier',
+  ): Promise<SessionCommit[]> {
+    return this.#commitAnswers.commit(sessionIds, timeoutMs, since);
   }
 
   // What the source tells

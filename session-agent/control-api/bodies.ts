@@ -29,4 +29,5 @@ export const commitBody: z.ZodType<CommitRequest> = z.object({
   backend,
   sessionIds: z.array(sessionId).min(1).max(16),
   timeoutMs: z.int().min(0).max(60_000),
+  incarnation: z.string().max(128).optional(),
 });

@@ -39,7 +39,7 @@ test('an adopt is a span under the gateway’s, with what a reader of the trace 
         releaseIdle: async () => ({ released: 0, remaining: 0, unprotected: 0 }),
         commit: async () => [],
       },
-      'app-1',
+      { backend: 'app-1', incarnation: 'first' },
       keyOf,
     );
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';

@@ -26,7 +26,11 @@ interface Sessions {
   adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer>;
   release(sessionId: string): Promise<ReleaseAnswer>;
   releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer>;
-  commit(sessionIds: readonly string[], timeoutMs: number): Promise<CommitAnswer['sessions']>;
+  commit(
+    sessionIds: readonly string[],
+    timeoutMs: number,
+    since: 'this-life' | 'earlier',
+  ): Promise<CommitAnswer['sessions']>;
 }
 
 const tracer = trace.getTracer('stickshift');
@@ -34,7 +38,7 @@ const tracer = trace.getTracer('stickshift');
 /** Carries operations out under a span each, a child of the gateway's. */
 export function tracedOperations(
   sessions: Sessions,
-  backend: string,
+  { backend, incarnation }: { readonly backend: string; readonly incarnation: string },
   deriveKey: (sessionId: string) => SessionKey,
 ): AgentOperations {
   return {
@@ -73,9 +77,10 @@ export function tracedOperations(
         return answer;
       }),
     releaseIdle: ({ except, limit }) => sessions.releaseIdle(new Set(except), limit),
-    commit: ({ sessionIds, timeoutMs }) =>
+    commit: ({ sessionIds, timeoutMs, incarnation: expected = incarnation }) =>
       spanned(SPAN.commit, backend, async (span) => {
-        const commits = await sessions.commit(sessionIds, timeoutMs);
+        const since = expected === incarnation ? 'this-life' : 'earlier';
+        const commits = await sessions.commit(sessionIds, timeoutMs, since);
         if (span.isRecording()) {
           span.setAttributes({
             [ATTRIBUTE.sessionKey]: sessionIds.map(deriveKey),

@@ -46,6 +46,7 @@ export class Reconciler {
   readonly #open = new Set<string>();
   #attachment: AbortController | undefined;
   #notReady: string | undefined = WAITING_FOR_APP;
+  #hasAccount = false;
   #done = Promise.withResolvers<void>();
 
   constructor(parts: ReconcilerParts) {
@@ -55,6 +56,14 @@ export class Reconciler {
   /** Why the agent is not ready; `undefined` when it is. */
   get notReady(): string | undefined {
     return this.#notReady;
+  }
+
+  /**
+   * What the agent owns is all that the app holds, or held when it was last there. False before the first app, and while
+   * one that has just come is being asked.
+   */
+  get hasAccount(): boolean {
+    return this.#hasAccount;
   }
 
   get isAttached(): boolean {
@@ -70,6 +79,7 @@ export class Reconciler {
     this.#attachment?.abort();
     const attachment = new AbortController();
     this.#attachment = attachment;
+    this.#hasAccount = false;
     this.#unready('reconciling with the app');
     void this.#reconcile(attachment.signal);
   }
@@ -97,7 +107,10 @@ export class Reconciler {
 
   async #reconcile(signal: AbortSignal): Promise<void> {
     const { owned, source, replicator, logger, times = BACKOFF } = this.#parts;
-    for (const session of owned.values()) session.inApp = false;
+    for (const session of owned.values()) {
+      session.inApp = false;
+      session.fromApp = false;
+    }
     let listed = false;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
@@ -108,6 +121,7 @@ export class Reconciler {
         if (signal.aborted) return;
         // Also those that the app did not list, or they would count as unsaved for ever.
         replicator.retryAll();
+        this.#hasAccount = true;
         this.#notReady = undefined;
         this.#done.resolve();
         logger.info({ sessions: owned.size }, 'the agent is ready');
@@ -154,7 +168,9 @@ export class Reconciler {
     if (result.outcome === 'absent') return ownNew(sessionId);
     if (result.outcome !== 'adopted') return this.#forget(sessionId);
     // The app's copy is at least as new as the record, so it stays, and is committed.
-    replicator.changed(rehydration.own(sessionId, result.record, ''));
+    const session = rehydration.own(sessionId, result.record, '');
+    session.fromApp = true;
+    replicator.changed(session);
   }
 
   /** The app was away for a while: it may have changed the session, and others may have taken it for lost. */
@@ -170,6 +186,7 @@ export class Reconciler {
         return;
       }
     }
+    session.fromApp = true;
     replicator.changed(session);
   }
 

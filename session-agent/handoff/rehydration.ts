@@ -85,6 +85,7 @@ export class Rehydration {
     session.seq = record.seq;
     session.committedSeq = record.seq;
     session.proven = true;
+    session.fromApp = false;
     session.idleAt = record.deadlines.idleAt;
     session.storedIdleAt = record.deadlines.idleAt;
     session.absoluteAt = record.deadlines.absoluteAt;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commitAll, keyOf, PATIENCE_MS, startTestAgent } from '../testing/agent-under-test.ts';
+import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
 import { appIsAway } from '../testing/memory-source.ts';
 
 test('a released session is complete in the store and gone from the app', async () => {
@@ -125,4 +125,28 @@ test('sessions that cannot be saved remain, and are counted', async () => {
   await commitAll(agent, 'small');
   await agent.commit(['large'], PATIENCE_MS);
   assert.deepEqual(await agent.releaseIdle(new Set(), 10), { released: 1, remaining: 1, unprotected: 1 });
+});
+
+test('sessions beyond the limit remain as well', async () => {
+  const { agent, source } = await startTestAgent({ limits: { sessions: 1 } });
+  source.write('first', 'cart');
+  source.write('second', 'cart');
+  await commitAll(agent, 'first');
+  assert.deepEqual(await agent.releaseIdle(new Set(), 10), { released: 1, remaining: 1, unprotected: 1 });
+});
+
+test('an agent that does not know what the app holds does not say that nothing is left', async () => {
+  const { agent, source } = await startTestAgent({ attached: false });
+  await assert.rejects(agent.releaseIdle(new Set(), 10), { code: 'SOURCE_FAILED' });
+  source.listener.attached();
+  await until(() => agent.notReady === undefined);
+  assert.deepEqual(await agent.releaseIdle(new Set(), 10), { released: 0, remaining: 0, unprotected: 0 });
+});
+
+test('an answer that was begun before the release is not acknowledged after it', async () => {
+  const { agent, source } = await startTestAgent();
+  source.write('alice', 'one pear');
+  await commitAll(agent, 'alice');
+  await agent.release('alice');
+  assert.deepEqual(await agent.commit(['alice'], PATIENCE_MS), [{ outcome: 'fenced' }]);
 });

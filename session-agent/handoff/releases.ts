@@ -35,6 +35,8 @@ export interface ReleasesParts {
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
   readonly logger: Logger;
+  /** False as long as the app may hold sessions that the agent does not know of. */
+  readonly hasAccount: () => boolean;
   /** Releases under way at once in `releaseIdle`. */
   readonly concurrency: number;
 }
@@ -61,9 +63,16 @@ export class Releases {
     }
   }
 
-  /** Releases up to `limit` sessions that are not in `except`. Those that cannot be saved stay. */
+  /**
+   * Releases up to `limit` sessions that are not in `except`. Those that cannot be saved stay.
+   *
+   * @throws StickshiftError `SOURCE_FAILED` while the agent does not know what the app holds: "none left" would not be true
+   */
   async releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer> {
-    const { owned, health, concurrency } = this.#parts;
+    const { owned, health, concurrency, hasAccount } = this.#parts;
+    if (!hasAccount()) {
+      throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
+    }
     const until = performance.now() + IDLE_BUDGET_MS;
     const candidates = owned.values();
     let released = 0;
@@ -80,7 +89,7 @@ export class Releases {
       }
     };
     await Promise.all(Array.from({ length: Math.min(concurrency, limit) }, work));
-    return { released, remaining: owned.size, unprotected: owned.unprotected };
+    return { released, remaining: owned.remaining, unprotected: owned.unprotected };
   }
 
   async #release(sessionId: string): Promise<ReleaseAnswer> {
@@ -149,8 +158,9 @@ export class Releases {
 
   async #letGo(session: OwnedSession): Promise<void> {
     const { owned, losses, forgetter } = this.#parts;
-    // A change that came after the final capture is on no backend any more; its response must not go out.
-    if (session.isDirty) losses.note(session.id, 'fenced');
+    // A change that came after the final capture is on no backend any more; its response must not go out. The app may not
+    // even tell of it: PHP writes on into a file that it opened before it was removed.
+    losses.note(session.id, 'fenced');
     owned.delete(session, { outcome: 'fenced' });
     await forgetter.forget(session.id, session.key);
   }

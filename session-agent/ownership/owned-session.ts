@@ -52,6 +52,8 @@ export class OwnedSession {
 
   /** False while the app is known not to hold the session; it is then brought back when the app asks for it. */
   inApp = true;
+  /** The app made the session, or named it when it last attached. False for one that was put in from its record since. */
+  fromApp = true;
   unprotected: UnprotectedReason | undefined;
   unprotectedLogged = false;
   /** Failures in a row that concern this session alone. */

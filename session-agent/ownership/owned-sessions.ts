@@ -32,6 +32,11 @@ export class OwnedSessions {
     return this.#unprotected + this.#overflow.size;
   }
 
+  /** Sessions that the app holds and that nobody else can have yet. */
+  get remaining(): number {
+    return this.#byId.size + this.#overflow.size;
+  }
+
   get isFull(): boolean {
     return this.#byId.size >= this.#limit;
   }
@@ -63,7 +68,8 @@ export class OwnedSessions {
   /** Starts to look after a session, in place of what was known of it; `undefined` when the agent is full. */
   add(id: string): OwnedSession | undefined {
     const before = this.#byId.get(id);
-    if (before) this.delete(before, { outcome: 'not-held' });
+    // Whoever waits for a change of `before` cannot be told that what takes its place has it.
+    if (before) this.delete(before, { outcome: 'unknown', code: 'SESSION_MOVING' });
     if (this.isFull) return undefined;
     const session = new OwnedSession(id, this.#deriveKey(id));
     this.#byId.set(id, session);

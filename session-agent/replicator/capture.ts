@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
+import type { SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { OwnedSession, UnprotectedReason } from '../ownership/owned-session.ts';
@@ -21,6 +22,8 @@ export type CaptureResult =
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'unprotected' }
   | { readonly outcome: 'failed'; readonly failure: StickshiftError };
+
+const NOT_HELD: SessionCommit = { outcome: 'not-held' };
 
 /** By this, bytes that the store holds already are recognised. */
 export function digestOf(data: Uint8Array): string {
@@ -63,11 +66,13 @@ export class Capture {
       return { outcome: 'unprotected' };
     }
     if (!captured || captured.idleAt <= Date.now()) {
+      const hasExpired = captured !== undefined || (session.idleAt > 0 && session.idleAt <= Date.now());
+      const answer = session.isDirty && !hasExpired ? this.#lost(session) : NOT_HELD;
       session.inApp = captured !== undefined;
       this.#owned.markCovered(session, changes);
-      session.settle(changes, { outcome: 'not-held' });
+      session.settle(changes, answer);
       // With a record it may come back, when the app asks for it; without one there is nothing left of it.
-      if (session.committedSeq === 0) this.#owned.delete(session, { outcome: 'not-held' });
+      if (session.committedSeq === 0) this.#owned.delete(session, answer);
       return { outcome: 'gone' };
     }
     session.idleAt = captured.idleAt;
@@ -81,6 +86,15 @@ export class Capture {
       return { outcome: 'same' };
     }
     return { outcome: 'fresh', captured, digest, changes };
+  }
+
+  /** The app told of a change and has it no more: whoever answered for it must not be believed. */
+  #lost(session: OwnedSession): SessionCommit {
+    this.#logger.warn(
+      { [ATTRIBUTE.sessionKey]: session.key },
+      'a change was lost with the app before it was saved',
+    );
+    return { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
   }
 
   /** The store holds the first `changes` changes. */

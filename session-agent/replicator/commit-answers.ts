@@ -19,6 +19,7 @@ export interface CommitAnswersParts {
   readonly replicator: Replicator;
   readonly dispatcher: Dispatcher;
   readonly health: StoreHealth;
+  readonly isReady: () => boolean;
   /** Resolves when the agent knows what the app holds. */
   readonly reconciled: () => Promise<void>;
 }
@@ -31,22 +32,46 @@ export class CommitAnswers {
     this.#parts = parts;
   }
 
-  /** In the order of `sessionIds`; what is not decided within `timeoutMs` is `unknown`. */
-  commit(sessionIds: readonly string[], timeoutMs: number): Promise<SessionCommit[]> {
-    return Promise.all(sessionIds.map((sessionId) => this.#commit(sessionId, timeoutMs)));
+  /**
+   * In the order of `sessionIds`; what is not decided within `timeoutMs` is `unknown`.
+   *
+   * @param since - `earlier`: the request may have run before this agent began to listen to the app
+   */
+  commit(
+    sessionIds: readonly string[],
+    timeoutMs: number,
+    since: 'this-life' | 'earlier' = 'this-life',
+  ): Promise<SessionCommit[]> {
+    // An app that is not there may have changed the session without a word, and may be another process when it is back.
+    const missedSome = since === 'earlier' || !this.#parts.isReady();
+    return Promise.all(sessionIds.map((sessionId) => this.#commit(sessionId, timeoutMs, missedSome)));
   }
 
-  async #commit(sessionId: string, timeoutMs: number): Promise<SessionCommit> {
+  async #commit(sessionId: string, timeoutMs: number, missedSome: boolean): Promise<SessionCommit> {
     const { dispatcher, owned, health, logouts } = this.#parts;
     const late = new AbortController();
-    const answer = this.#answer(sessionId, late.signal).catch(
-      (error: unknown): SessionCommit => ({ outcome: 'unknown', code: asStickshiftError(error).code }),
-    );
+    const answer = (
+      missedSome ? this.#answerFromApp(sessionId, late.signal) : this.#answer(sessionId, late.signal)
+    ).catch((error: unknown): SessionCommit => ({ outcome: 'unknown', code: asStickshiftError(error).code }));
     const commit = await dispatcher.hurry(within(answer, timeoutMs));
     if (commit) return commit;
     late.abort();
     const code = owned.get(sessionId)?.lastFailure ?? logouts.failure(sessionId) ?? health.failure;
     return { outcome: 'unknown', code: code ?? 'COMMIT_UNKNOWN' };
+  }
+
+  /**
+   * The app may have changed the session unheard. If it is still the same process, it has named the session since, and has been
+   * asked for its bytes. One that began anew cannot know of the change, whatever the record says.
+   */
+  async #answerFromApp(sessionId: string, late: AbortSignal): Promise<SessionCommit> {
+    const { owned, reconciled } = this.#parts;
+    await reconciled();
+    const session = owned.get(sessionId);
+    const isFromApp = session === undefined || (session.fromApp && session.inApp);
+    const commit = await this.#answer(sessionId, late);
+    const isKnown = commit.outcome === 'committed' ? isFromApp : commit.outcome !== 'not-held';
+    return isKnown ? commit : { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
   }
 
   async #answer(sessionId: string, late: AbortSignal): Promise<SessionCommit> {
