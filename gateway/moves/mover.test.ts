@@ -221,6 +221,18 @@ test('a target whose agent is gone is passed over', async () => {
   assert.deepEqual(failedAgents, ['app-2']);
 });
 
+test('a target that claims to have the session without having adopted it is passed over', async () => {
+  const { mover, session, backend, world } = scene({ epoch: 3 });
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  const obey = world.adopt;
+  world.adopt = async (to, ifEpoch) =>
+    to.id === 'app-2' ? { outcome: 'found', epoch: 3, seq: 9, ageMs: 5, size: 100 } : obey(to, ifEpoch);
+  const placement = await mover.place(session, NO_HINT);
+  assert.equal(placement.backend, backend('app-3'));
+  assert.equal(placement.epoch, 4);
+});
+
 test('an adopt that was not answered is asked for again at the same target, for it may have happened', async () => {
   const { mover, session, backend, world, calls } = scene({});
   backend('app-1').appUp = false;

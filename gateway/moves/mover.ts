@@ -1,6 +1,6 @@
 import { context, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { HandoffReason } from '../../protocol/agent-api.ts';
+import type { AdoptAnswer, HandoffReason } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE, SPAN } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
@@ -227,9 +227,10 @@ export class Mover {
     const { agentClient, counters, health } = this.#options;
     const { lost, unanswered, span, log } = handoff;
     const started = performance.now();
-    let answer: Awaited<ReturnType<AgentClient['adopt']>>;
+    let answer: AdoptAnswer;
     try {
       answer = await agentClient.adopt(target, { sessionId: session.id, ifEpoch: record.epoch, reason });
+      assertPlausible(answer, record, target);
     } catch (error) {
       const failure = asStickshiftError(error);
       if (failure.source !== 'agent') throw failure;
@@ -240,7 +241,7 @@ export class Mover {
         lost.add(target);
         if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(target);
       }
-      log.warn({ err: failure }, 'target does not answer');
+      log.warn({ err: failure }, 'target gave no good answer');
       return undefined;
     }
     span.setAttribute(ATTRIBUTE.outcome, answer.outcome);
@@ -306,6 +307,20 @@ export class Mover {
     this.#options.known.set(session.ref, { backend, epoch, at: Date.now() });
     return { backend, epoch, outcome };
   }
+}
+
+/**
+ * Every change of owner raises the epoch. Who claims to have a session of another without that does not own it, and would
+ * serve a copy that nobody can commit.
+ */
+function assertPlausible(answer: AdoptAnswer, record: RecordSummary, target: Backend): void {
+  if (answer.outcome !== 'found') return;
+  const least = record.owner === target.id ? record.epoch : record.epoch + 1;
+  if (answer.epoch >= least) return;
+  throw new StickshiftError(
+    'AGENT_INVALID',
+    `agent of ${target.id}: it adopted epoch ${answer.epoch} of a session at epoch ${record.epoch}`,
+  );
 }
 
 function isAlive(backend: Backend, lost: ReadonlySet<Backend>): boolean {

@@ -15,10 +15,13 @@ export interface AgentCall {
   readonly body: unknown;
 }
 
-/** What the agent answers to a call: a body for 200, or a status of its own. */
-export type AgentReply = (
-  call: AgentCall,
-) => { status?: number; body: unknown } | Promise<{ status?: number; body: unknown }>;
+/** An answer: 200 unless it has a status of its own; bytes go out as they are, anything else as JSON. */
+export interface AgentAnswer {
+  readonly status?: number;
+  readonly body: unknown;
+}
+
+export type AgentReply = (call: AgentCall) => AgentAnswer | Promise<AgentAnswer>;
 
 /**
  * A session agent that keeps no sessions: it says that it is ready, records every call, and answers by `replies`, by
@@ -28,6 +31,8 @@ export class FakeAgent {
   readonly url: string;
   readonly calls: AgentCall[] = [];
   readiness: AgentReadiness;
+  /** Answers `GET /readyz` in place of `readiness`. */
+  readyReply: (() => AgentAnswer | Promise<AgentAnswer>) | undefined;
   readonly replies: Record<string, AgentReply> = {
     [AGENT_API.adopt]: () => ({ body: { outcome: 'absent' } }),
     [AGENT_API.release]: () => ({ body: { outcome: 'not-held' } }),
@@ -45,7 +50,9 @@ export class FakeAgent {
     this.readiness = { backend, application, incarnation: '1', ready: true };
     server.on('request', async (request, response) => {
       const { status = 200, body } = await this.#reply(request);
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      response
+        .writeHead(status, { 'content-type': 'application/json' })
+        .end(Buffer.isBuffer(body) ? body : JSON.stringify(body));
     });
   }
 
@@ -62,8 +69,9 @@ export class FakeAgent {
     await once(this.#server, 'close');
   }
 
-  async #reply(request: IncomingMessage): Promise<{ status?: number; body: unknown }> {
+  async #reply(request: IncomingMessage): Promise<AgentAnswer> {
     const path = request.url ?? '';
+    if (path === AGENT_API.ready && this.readyReply) return this.readyReply();
     if (path === AGENT_API.ready || path === AGENT_API.health) {
       return { status: this.readiness.ready ? 200 : 503, body: this.readiness };
     }
