@@ -49,6 +49,7 @@ export class SmallSite {
     options: {
       gateway?: ConfigInput['gateway'];
       pool?: Partial<NonNullable<ConfigInput['pools']>[string]>;
+      weights?: Readonly<Record<string, number>>;
     } = {},
   ): Promise<SmallSite> {
     const apps = [await startApp('app-1'), await startApp('app-2')] as const;
@@ -64,7 +65,11 @@ export class SmallSite {
           backends: Object.fromEntries(
             apps.map((app) => [
               app.id,
-              { url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`, agent: app.agent.url },
+              {
+                url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+                agent: app.agent.url,
+                weight: options.weights?.[app.id],
+              },
             ]),
           ),
           ...options.pool,
