@@ -104,7 +104,8 @@ export class AttemptSender {
   readonly #proxy: ProxyServer;
   readonly #connections: BackendConnections;
   readonly #timeouts: AttemptTimeouts;
-  readonly #current = new WeakMap<IncomingMessage, Attempt>();
+  /** Not a WeakMap: with a key per request that costs the garbage collector more than the rest of the request. */
+  readonly #current = new Map<IncomingMessage, Attempt>();
 
   constructor(options: { connections: BackendConnections; timeouts: AttemptTimeouts }) {
     this.#connections = options.connections;
@@ -126,14 +127,20 @@ export class AttemptSender {
     });
   }
 
-  /** Ends the attempt under way, if there is one: its client will not take an answer any more. */
-  cancel(request: IncomingMessage): void {
+  /**
+   * To be called once for every request sent, when its answer has ended or will not come: ends an attempt that is still under
+   * way and forgets the request.
+   */
+  finish(request: IncomingMessage, answered: boolean): void {
     const attempt = this.#current.get(request);
-    attempt?.settle({ kind: 'client-gone' });
-    attempt?.request?.destroy();
+    if (!attempt) return;
+    this.#current.delete(request);
+    if (answered) return;
+    attempt.settle({ kind: 'client-gone' });
+    attempt.request?.destroy();
   }
 
-  /** `request.headers` must be what the backend shall see. Call {@link cancel} when the client goes away. */
+  /** `request.headers` must be what the backend shall see. Call {@link finish} in the end. */
   send(
     request: IncomingMessage,
     response: ServerResponse,
