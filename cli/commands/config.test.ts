@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { deriveSecrets } from '../../protocol/secrets.ts';
 import { runCli } from '../program.ts';
 import { RecordingTerminal } from '../testing/recording-terminal.ts';
 
@@ -61,4 +62,10 @@ test('stickshift config schema prints a JSON Schema', async () => {
   const terminal = new RecordingTerminal();
   assert.equal(await runCli(['config', 'schema'], terminal), 0);
   assert.equal(JSON.parse(terminal.stdout).title, 'stickshift.yaml');
+});
+
+test('stickshift config agent-token prints the token that agents accept', async () => {
+  const terminal = new RecordingTerminal({ env: {} });
+  assert.equal(await runCli(['config', 'agent-token', '--config', good], terminal), 0);
+  assert.equal(terminal.stdout, `${deriveSecrets('x'.repeat(32)).agentToken}\n`);
 });

@@ -7,7 +7,9 @@ import { counted } from '../readable.ts';
 
 export function addConfigCommand(program: Command, context: CommandContext): void {
   const { terminal } = context;
-  const config = program.command('config').description('check a configuration, or print its JSON Schema');
+  const config = program
+    .command('config')
+    .description('check a configuration, or print what follows from it');
 
   config
     .command('check')
@@ -47,6 +49,17 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
     .action(async () => {
       const { jsonSchema } = await import('../../config/json-schema.ts');
       terminal.out(jsonSchema());
+    });
+
+  config
+    .command('agent-token')
+    .description('print the agent token, which an app needs that reaches its agent over TCP')
+    .option('--config <file>', 'configuration file (STICKSHIFT_CONFIG; default: stickshift.yaml)')
+    .action(async (options: { config?: string }) => {
+      const { loadConfig } = await import('../../config/load.ts');
+      const { deriveSecrets } = await import('../../protocol/secrets.ts');
+      const { config } = loadConfig({ path: options.config, env: terminal.env });
+      terminal.out(`${deriveSecrets(config.secret).agentToken}\n`);
     });
 }
 
