@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { context } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import { bindingCookie } from '../affinity/binding-cookie.ts';
 import type { GatewayCounters } from '../counters.ts';
 import { privateCacheControl } from '../forwarding/private-cache-control.ts';
@@ -79,7 +79,7 @@ export class AnswerRelay {
     if (spooled.outcome === 'broken') {
       throw new StickshiftError('BACKEND_RESET', 'the backend broke off within its answer');
     }
-    const commit = () => context.with(exchange.context, () => committer.commit(exchange.backend, touched));
+    const commit = () => exchange.trace.run(() => committer.commit(exchange, touched));
     if (spooled.outcome === 'whole') {
       const epoch = await commit();
       this.#writeHead({ ...exchange, epoch }, answer, current, spooled.body.length);
@@ -92,9 +92,11 @@ export class AnswerRelay {
     exchange.response.write(spooled.head);
     answer.once('end', () => {
       commit().catch((error: unknown) =>
-        logger.error(
-          { err: error, sessionKey: current?.key },
-          'an answer too large to hold was sent, and its commit failed',
+        exchange.trace.run(() =>
+          logger.error(
+            { err: error, [ATTRIBUTE.sessionKey]: current?.key },
+            'an answer too large to hold was sent, and its commit failed',
+          ),
         ),
       );
     });
@@ -142,7 +144,7 @@ export class AnswerRelay {
       // Ending it properly would pass a torn body off as a whole one.
       if (!response.destroyed) {
         counters.countError('BACKEND_RESET');
-        logger.warn({ backend: backend.id }, 'backend broke off within its answer');
+        exchange.trace.run(() => logger.warn({ backend: backend.id }, 'backend broke off within its answer'));
       }
       response.destroy();
     });

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { Context, Span } from '@opentelemetry/api';
 import type { Backend } from '../backends/backend.ts';
 import type { Route } from '../routing/router.ts';
+import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** One client request on its way through the full lane. */
@@ -13,9 +13,7 @@ export interface Exchange {
   readonly forwarded: IncomingHttpHeaders;
   /** Came over TLS, to us or to a trusted proxy. */
   readonly encrypted: boolean;
-  readonly span: Span;
-  /** The trace context that carries `span`. */
-  readonly context: Context;
+  readonly trace: RequestTrace;
   /** A fresh body for each attempt. */
   readonly body: () => RequestBody;
 }
@@ -23,6 +21,8 @@ export interface Exchange {
 /** An exchange that a backend has answered. */
 export interface AnsweredExchange extends Exchange {
   readonly backend: Backend;
+  /** The agent's when the request was sent; `undefined` when it was not known. */
+  readonly incarnation: string | undefined;
   /** Epoch of the session's binding, 0 when it has no record. */
   readonly epoch: number;
 }

@@ -1,20 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import {
-  type Context,
-  context,
-  propagation,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
-import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import { errorAnswer } from '../answers/error-answer.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -24,8 +12,9 @@ import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { Destinations } from '../routing/destinations.ts';
 import type { Router } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import { RequestTrace } from '../tracing/request-trace.ts';
 import type { AnswerRelay } from './answer-relay.ts';
-import type { AttemptOutcome, AttemptSender } from './attempt.ts';
+import type { AttemptSender } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { measureBody, needsMeasuredBody } from './measure-body.ts';
 import { ClientBody, MeasuredBody } from './request-body.ts';
@@ -51,14 +40,20 @@ interface FullLaneOptions {
   readonly measuredBodyLimit: number;
 }
 
+/** A request that has no answer yet, or whose answer is on its way. */
+interface Active {
+  readonly trace: RequestTrace;
+  /** Where it is now, once it was sent somewhere. */
+  stay: Stay | undefined;
+}
+
 /**
  * Serves requests through `http.Server` and http-proxy-3: everything that HTTP/1 allows, correct first. It asks the router where
  * a request goes, has its session placed when the router cannot tell, and sends it until a backend takes it.
  */
 export class FullLane {
   readonly #options: FullLaneOptions;
-  readonly #tracer: Tracer = trace.getTracer('stickshift');
-  readonly #active = new Map<ServerResponse, Stay>();
+  readonly #active = new Map<ServerResponse, Active>();
   /** The last request of each connection. */
   readonly #latest = new WeakMap<Socket, ServerResponse>();
   /** Connections that end with the answer under way: the parser may already hold requests behind it. */
@@ -86,65 +81,54 @@ export class FullLane {
     if (this.#closing.has(request.socket) || request.socket.destroyed) return;
     const started = performance.now();
     if (this.#stopping) response.shouldKeepAlive = false;
-    const parent = propagation.extract(ROOT_CONTEXT, request.headers);
-    const span = this.#tracer.startSpan(request.method ?? 'HTTP', { kind: SpanKind.SERVER }, parent);
-    const traceContext = trace.setSpan(parent, span);
+    const trace = new RequestTrace(request.method ?? 'HTTP', request);
+    const active: Active = { trace, stay: undefined };
+    this.#active.set(response, active);
     response.once('close', () => {
-      this.#active.get(response)?.leave();
+      active.stay?.leave();
       this.#active.delete(response);
-      if (!response.writableFinished) {
-        this.#options.sender.cancel(request);
-        this.#options.counters.clientAborts += 1;
-      }
-      if (span.isRecording()) span.setAttribute('http.response.status_code', response.statusCode);
-      span.end();
+      this.#options.sender.finish(request, response.writableFinished);
+      if (!response.writableFinished) this.#options.counters.clientAborts += 1;
+      trace.end(response.headersSent ? response.statusCode : undefined);
       if (!accessLog) return;
+      const { method } = request;
+      const { statusCode: status, writableFinished: complete } = response;
       const tookMs = Math.round(performance.now() - started);
-      logger.info(
-        { method: request.method, status: response.statusCode, tookMs, complete: response.writableFinished },
-        'request',
-      );
+      trace.run(() => logger.info({ method, status, tookMs, complete }, 'request'));
     });
-    this.#serve(request, response, span, traceContext).catch((error: unknown) => {
-      const failure = asStickshiftError(error);
-      if (span.isRecording()) span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
-      this.#fail(request, response, failure, span);
-    });
+    trace.run(() =>
+      this.#serve(request, response, active).catch((error: unknown) => {
+        this.#fail(response, asStickshiftError(error), trace);
+      }),
+    );
   }
 
   /** Gives up a request whose body did not parse. */
   refuse(response: ServerResponse, failure: StickshiftError): void {
-    this.#fail(response.req, response, failure, undefined);
+    this.#fail(response, failure, this.#active.get(response)?.trace);
   }
 
   /** Ends what is under way on a backend whose drain is over. Requests that had no answer yet get a 502. */
   closeTo(backend: Backend): void {
-    for (const [response, stay] of this.#active) {
-      if (stay.backend !== backend) continue;
-      const failure = new StickshiftError('BACKEND_RESET', 'the drain deadline has passed');
-      this.#fail(response.req, response, failure, undefined);
+    for (const [response, { stay, trace }] of this.#active) {
+      if (stay?.backend !== backend) continue;
+      this.#fail(response, new StickshiftError('BACKEND_RESET', 'the drain deadline has passed'), trace);
     }
   }
 
   /** No request after those under way on each connection; answers that would never end by themselves end now. */
   stop(): void {
     this.#stopping = true;
-    for (const [response, stay] of this.#active) {
+    for (const [response, { stay }] of this.#active) {
       response.shouldKeepAlive = false;
-      if (stay.endless) response.destroy();
+      if (stay?.endless) response.destroy();
     }
   }
 
-  async #serve(
-    request: IncomingMessage,
-    response: ServerResponse,
-    span: Span,
-    traceContext: Context,
-  ): Promise<void> {
+  async #serve(request: IncomingMessage, response: ServerResponse, active: Active): Promise<void> {
     const { router, headers, measuredBodyLimit } = this.#options;
     const head = checkRequest(request);
     request.url = head.target;
-    const route = router.route(head);
     const client = headers.client(request);
     const chunked = request.headers['transfer-encoding'] !== undefined;
     const hasBody = chunked || Number(request.headers['content-length'] ?? 0) > 0;
@@ -156,40 +140,45 @@ export class FullLane {
     } else if (chunked) {
       forwarded['transfer-encoding'] = 'chunked';
     }
-    if (hasBody && !measured) this.#watchBody(request, response);
+    if (hasBody && !measured) this.#watchBody(request, response, active.trace);
+    // As late as can be: what came before may have taken its time, and the session may have moved meanwhile.
+    const route = router.route(head);
+    active.trace.routed(route);
     const exchange: Exchange = {
       request,
       response,
       route,
       forwarded,
       encrypted: client.encrypted,
-      span,
-      context: traceContext,
+      trace: active.trace,
       body: () => (measured ? new MeasuredBody(measured) : new ClientBody(request, hasBody)),
     };
-    await this.#sendUntilTaken(exchange);
+    await this.#sendUntilTaken(exchange, active);
   }
 
-  async #sendUntilTaken(exchange: Exchange): Promise<void> {
+  async #sendUntilTaken(exchange: Exchange, active: Active): Promise<void> {
     const { destinations, sender, relay, health, inFlight, counters } = this.#options;
-    const { request, response, route } = exchange;
+    const { request, response, route, forwarded, trace } = exchange;
     const refused = new Set<Backend>();
     for (let attempt = 0; ; attempt++) {
-      const { backend, epoch } = await context.with(exchange.context, () =>
-        destinations.choose(route, refused),
-      );
+      const { backend, epoch } = await destinations.choose(route, refused);
       if (response.destroyed) return;
       const stay = new Stay(backend, route.session, inFlight);
-      this.#active.set(response, stay);
-      const span = this.#startAttempt(exchange, backend, attempt);
-      request.headers = exchange.forwarded;
+      const incarnation = backend.incarnation || undefined;
+      active.stay = stay;
+      const attemptTrace = trace.attempt(request.method ?? 'HTTP', backend, attempt, forwarded);
+      request.headers = forwarded;
       const outcome = await sender.send(request, response, backend, exchange.body());
-      endAttempt(span, outcome);
+      if (outcome.kind === 'answered') attemptTrace?.answered(outcome.answer.statusCode ?? 0);
+      else attemptTrace?.failed('error' in outcome ? outcome.error.code : outcome.kind);
       switch (outcome.kind) {
         case 'answered':
           health.succeeded(backend);
-          return relay.relay({ ...exchange, backend, epoch }, outcome.request, outcome.answer, () =>
-            stay.becomeEndless(),
+          return relay.relay(
+            { ...exchange, backend, incarnation, epoch },
+            outcome.request,
+            outcome.answer,
+            () => stay.becomeEndless(),
           );
         case 'client-gone':
           return;
@@ -215,33 +204,13 @@ export class FullLane {
     }
   }
 
-  #startAttempt(exchange: Exchange, backend: Backend, attempt: number): Span | undefined {
-    if (!exchange.span.isRecording()) return undefined;
-    const span = this.#tracer.startSpan(
-      exchange.request.method ?? 'HTTP',
-      {
-        kind: SpanKind.CLIENT,
-        attributes: { [ATTRIBUTE.backend]: backend.id, 'http.request.resend_count': attempt },
-      },
-      exchange.context,
-    );
-    if (exchange.route.session) exchange.span.setAttribute(ATTRIBUTE.sessionKey, exchange.route.session.key);
-    exchange.span.setAttribute(ATTRIBUTE.pool, exchange.route.routing.pool.name);
-    propagation.inject(trace.setSpan(exchange.context, span), exchange.forwarded);
-    return span;
-  }
-
   /** A body that pauses for too long is the client's fault, and holds a backend's connection all the while. */
-  #watchBody(request: IncomingMessage, response: ServerResponse): void {
+  #watchBody(request: IncomingMessage, response: ServerResponse, trace: RequestTrace): void {
     const late = () => {
       // Paused by us: the backend is slow to take it, not the client to send it.
       if (request.isPaused()) return;
-      this.#fail(
-        request,
-        response,
-        new StickshiftError('REQUEST_TIMEOUT', 'the request body paused for too long'),
-        undefined,
-      );
+      const failure = new StickshiftError('REQUEST_TIMEOUT', 'the request body paused for too long');
+      this.#fail(response, failure, trace);
     };
     request.setTimeout(this.#options.bodyTimeoutMs, late);
     request.once('end', () => {
@@ -250,19 +219,19 @@ export class FullLane {
     });
   }
 
-  #fail(
-    request: IncomingMessage,
-    response: ServerResponse,
-    failure: StickshiftError,
-    span: Span | undefined,
-  ): void {
+  #fail(response: ServerResponse, failure: StickshiftError, trace: RequestTrace | undefined): void {
     const { counters, logger, sender } = this.#options;
+    const request = response.req;
     // What has been answered stays answered: this is the echo of a failure that was told already.
     if (response.writableEnded) return;
-    sender.cancel(request);
+    sender.finish(request, false);
     counters.countError(failure.code);
-    const requestId = span?.isRecording() ? span.spanContext().traceId : randomBytes(8).toString('hex');
-    logger.warn({ err: failure, code: failure.code, requestId, method: request.method }, 'request failed');
+    trace?.failed(failure.code);
+    const requestId = trace?.id ?? randomBytes(8).toString('hex');
+    const log = () =>
+      logger.warn({ err: failure, code: failure.code, requestId, method: request.method }, 'request failed');
+    if (trace) trace.run(log);
+    else log();
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
@@ -278,12 +247,4 @@ export class FullLane {
     response.writeHead(status, headers);
     response.end(request.method === 'HEAD' ? undefined : body);
   }
-}
-
-function endAttempt(span: Span | undefined, outcome: AttemptOutcome): void {
-  if (!span) return;
-  if (outcome.kind === 'answered')
-    span.setAttribute('http.response.status_code', outcome.answer.statusCode ?? 0);
-  else span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
-  span.end();
 }
