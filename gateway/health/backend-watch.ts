@@ -104,6 +104,8 @@ export class BackendWatch {
    */
   agentFailed(): void {
     this.#loops.agent.prompt();
+    // What took the agent may have taken the app: who waits for the agent to come back must know when there is no point.
+    this.#loops.app.prompt();
     if (!this.#verdicts.agent.doubt()) return;
     this.#log.warn({ part: 'agent', reason: 'a call failed' }, `${PARTS.agent} is down`);
     this.#publish();

@@ -266,6 +266,14 @@ describe('an agent', () => {
     assert.equal(agent.requests.length, before + 1);
   });
 
+  test('that failed a call because its whole machine is gone takes its app down as well, at once', async (t) => {
+    const { monitor, backend, app } = await setUp(t);
+    await monitor.start();
+    await app.stop();
+    monitor.agentFailed(backend);
+    await eventually(() => !backend.appUp, 'the app server is known to be gone');
+  });
+
   test('that is gone stays down until it is back', async (t) => {
     const { monitor, backend, agent } = await setUp(t, { health: OFTEN });
     await monitor.start();

@@ -8,7 +8,7 @@ import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
 
-/** Pause before an agent that refused the connection is asked again: it may be restarting beside its app. */
+/** Pause before an agent that is away is asked again: it may be restarting beside its app. */
 const AGENT_RETRY_PAUSE_MS = 100;
 
 interface CommitterOptions {
@@ -19,6 +19,12 @@ interface CommitterOptions {
   readonly logger: Logger;
   /** How long an answer may be held, milliseconds. */
   readonly holdTimeoutMs: number;
+}
+
+/** Who answered a request, and the agent's incarnation when the request was sent. */
+export interface AnsweredBy {
+  readonly backend: Backend;
+  readonly incarnation: string | undefined;
 }
 
 /** Waits, for a held answer, until the agent has committed what the answer acknowledges. */
@@ -35,11 +41,11 @@ export class Committer {
    * @throws StickshiftError `COMMIT_FENCED` when the session has moved, `COMMIT_UNKNOWN` when nobody can say that the change is
    * safe. The answer must be withheld then.
    */
-  async commit(backend: Backend, sessions: readonly SessionReference[]): Promise<number> {
+  async commit({ backend, incarnation }: AnsweredBy, sessions: readonly SessionReference[]): Promise<number> {
     const { counters } = this.#options;
     const started = performance.now();
     try {
-      const commits = await this.#ask(backend, sessions);
+      const commits = await this.#ask({ backend, incarnation }, sessions);
       let epoch = 0;
       for (const [index, commit] of commits.entries()) {
         epoch = this.#check(commit, sessions[index] as SessionReference, backend);
@@ -54,14 +60,17 @@ export class Committer {
     }
   }
 
-  async #ask(backend: Backend, sessions: readonly SessionReference[]): Promise<readonly SessionCommit[]> {
+  async #ask(
+    { backend, incarnation }: AnsweredBy,
+    sessions: readonly SessionReference[],
+  ): Promise<readonly SessionCommit[]> {
     const { agentClient, health, holdTimeoutMs } = this.#options;
     const sessionIds = sessions.map((session) => session.id);
     const deadline = performance.now() + holdTimeoutMs;
     for (;;) {
       const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
       try {
-        const answer = await agentClient.commit(backend, { sessionIds, timeoutMs });
+        const answer = await agentClient.commit(backend, { sessionIds, timeoutMs, incarnation });
         if (answer.sessions.length !== sessions.length) {
           throw new StickshiftError(
             'AGENT_INVALID',
@@ -71,10 +80,11 @@ export class Committer {
         return answer.sessions;
       } catch (error) {
         const failure = asStickshiftError(error);
+        const isAway = failure.code === 'AGENT_UNREACHABLE' || failure.code === 'AGENT_NO_ANSWER';
         if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(backend);
-        const again =
-          failure.code === 'AGENT_UNREACHABLE' && performance.now() + AGENT_RETRY_PAUSE_MS < deadline;
-        if (!again) {
+        // Without its app an agent that comes back has nothing to commit any more.
+        const isWorthwhile = isAway && backend.appUp && performance.now() + AGENT_RETRY_PAUSE_MS < deadline;
+        if (!isWorthwhile) {
           throw new StickshiftError('COMMIT_UNKNOWN', `no commit from the agent: ${failure.message}`, {
             cause: failure,
           });
