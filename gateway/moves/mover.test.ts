@@ -277,3 +277,73 @@ test('a record that changes with every look ends the move instead of going on fo
   world.adopt = async () => ({ outcome: 'moved', owner: 'app-1', epoch: 99 });
   await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_MOVING' });
 });
+
+test('a new session that a drained backend has not saved yet is saved before it is looked for elsewhere', async () => {
+  const { mover, session, backend, world, calls } = scene(undefined);
+  backend('app-1').adminState = 'drain';
+  world.release = async () => {
+    world.record = released();
+    return { outcome: 'released', epoch: 1, seq: 1 };
+  };
+  const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-1') });
+  assert.deepEqual(placement, { backend: backend('app-2'), epoch: 2, outcome: 'moved' });
+  assert.deepEqual(calls, ['release app-1', 'adopt app-2 if 1: drain']);
+});
+
+test('a drained backend that never had the session is no reason to wait', async () => {
+  const { mover, session, backend, world } = scene(undefined);
+  backend('app-1').adminState = 'drain';
+  world.release = async () => ({ outcome: 'not-held' });
+  const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-1') });
+  assert.equal(placement.outcome, 'absent');
+  assert.notEqual(placement.backend, backend('app-1'));
+});
+
+for (const [what, record] of [
+  ['that was never saved', undefined],
+  ['that has outgrown its last snapshot', {}],
+] as const) {
+  test(`a session ${what} and cannot be saved stays on its drained backend`, async () => {
+    const { mover, session, backend, world } = scene(record);
+    backend('app-1').adminState = 'drain';
+    world.release = async () => ({ outcome: 'unknown', code: 'SESSION_UNPROTECTED' });
+    const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-1') });
+    assert.deepEqual([placement.backend, placement.outcome], [backend('app-1'), 'stays']);
+
+    backend('app-1').adminState = 'maintenance';
+    const again = mover.place(session, { ...NO_HINT, bound: backend('app-1') });
+    await assert.rejects(again, { code: 'SESSION_UNKNOWN' }, 'rather later than without what it holds');
+  });
+}
+
+test('what an agent has lost with its app is taken over from the last commit', async () => {
+  const { mover, session, backend, world, calls } = scene({});
+  world.release = async () => ({ outcome: 'unknown', code: 'SOURCE_FAILED' });
+  const placement = await mover.place(session, { ...NO_HINT, exclude: new Set([backend('app-1')]) });
+  assert.equal(placement.backend, backend('app-2'));
+  assert.deepEqual(calls, ['release app-1', 'adopt app-2 if 3: takeover']);
+});
+
+test('an app that only its agent cannot reach keeps its session', async () => {
+  const { mover, session, backend, world } = scene({});
+  backend('app-1').adminState = 'drain';
+  world.release = async () => ({ outcome: 'unknown', code: 'SOURCE_FAILED' });
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_UNKNOWN' });
+});
+
+test('a target whose app does not take the session is passed over', async () => {
+  const { mover, session, backend, world } = scene({});
+  backend('app-1').appUp = false;
+  backend('app-1').agentUp = false;
+  const obey = world.adopt;
+  world.adopt = async (to, ifEpoch) =>
+    to.id === 'app-2' ? { outcome: 'unknown', code: 'SOURCE_FAILED' } : obey(to, ifEpoch);
+  assert.equal((await mover.place(session, NO_HINT)).backend, backend('app-3'));
+});
+
+function released(): RecordSummary {
+  return {
+    ...{ state: 'released', owner: 'app-1', epoch: 1, seq: 1, size: 100, committedAt: 0, ageMs: 5 },
+    deadlines: { idleAt: 0, absoluteAt: undefined },
+  };
+}

@@ -14,6 +14,7 @@ import type { PoolRouting } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
+import { type Release, Releaser } from './release.ts';
 
 /** Where a session is, after it was looked up and, if need be, moved. */
 export interface Placement {
@@ -55,10 +56,12 @@ interface MoverOptions {
  */
 export class Mover {
   readonly #options: MoverOptions;
+  readonly #releaser: Releaser;
   readonly #flights = new Map<string, Promise<Placement>>();
 
   constructor(options: MoverOptions) {
     this.#options = options;
+    this.#releaser = new Releaser(options);
   }
 
   /**
@@ -98,13 +101,19 @@ export class Mover {
   }
 
   async #place(session: SessionReference, hint: PlacementHint): Promise<Placement> {
-    const { counters } = this.#options;
+    const { counters, logger } = this.#options;
     const lost = new Set(hint.exclude);
     // Targets whose adopt ended without an answer: it may have happened, so the same target is asked again.
     const unanswered = new Map<Backend, HandoffReason>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const record = await this.#lookup(session, hint);
       if (record === 'held') return this.#remember(session, hint.bound as Backend, hint.boundEpoch, 'stays');
+      if (!record && hint.bound && isDrained(hint.bound, lost)) {
+        // It may hold a session that was never saved, because it is too new or cannot be. Elsewhere it would be gone.
+        const release = await this.#release(session, hint.bound, lost, logger);
+        if (release === 'released') continue;
+        if (release === 'kept') return this.#remember(session, hint.bound, 0, 'stays');
+      }
       if (!record || record.state === 'ended') {
         counters.lookups[record ? 'ended' : 'absent'] += 1;
         const backend = this.#anyBackend(session, hint.bound, lost);
@@ -176,7 +185,13 @@ export class Mover {
     return context.with(trace.setSpan(context.active(), span), async () => {
       const log = logger.child({ sessionKey: session.key, from: record.owner, to: target.id, reason });
       try {
-        if (record.state === 'active' && !again) await this.#release(session, owner, lost, log);
+        if (record.state === 'active' && !again) {
+          const release = await this.#release(session, owner, lost, log);
+          if (release === 'kept' && owner) {
+            span.setAttribute(ATTRIBUTE.outcome, release);
+            return this.#remember(session, owner, record.epoch, 'stays');
+          }
+        }
         return await this.#adopt(session, record, target, reason, { lost, unanswered, span, log });
       } catch (error) {
         const failure = asStickshiftError(error);
@@ -196,25 +211,9 @@ export class Mover {
     owner: Backend | undefined,
     lost: ReadonlySet<Backend>,
     log: Logger,
-  ): Promise<void> {
-    const { agentClient, inFlight, moveTimeoutMs, health } = this.#options;
-    if (!owner?.agentUp) return;
-    if (isAlive(owner, lost)) await inFlight.idle(session.ref, moveTimeoutMs / 2);
-    try {
-      const answer = await agentClient.release(owner, { sessionId: session.id });
-      if (answer.outcome === 'unknown') {
-        throw new StickshiftError(
-          'SESSION_UNKNOWN',
-          `the old owner could not release the session: ${answer.code}`,
-        );
-      }
-    } catch (error) {
-      const failure = asStickshiftError(error);
-      if (failure.source !== 'agent') throw failure;
-      // The agent is gone or stuck: from here on this is a takeover.
-      if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
-      log.warn({ err: failure }, 'old owner does not answer; taking the session over');
-    }
+  ): Promise<Release> {
+    if (!owner?.agentUp) return 'lost';
+    return this.#releaser.release(session, owner, { appIsGone: !owner.appUp || lost.has(owner), log });
   }
 
   async #adopt(
@@ -267,6 +266,11 @@ export class Mover {
         // The record is not what it was a moment ago: read it again.
         return undefined;
       case 'unknown':
+        if (isOwnTrouble(answer.code)) {
+          lost.add(target);
+          log.warn({ code: answer.code }, 'target cannot take the session; trying another');
+          return undefined;
+        }
         throw new StickshiftError(
           'SESSION_UNKNOWN',
           `the new owner could not adopt the session: ${answer.code}`,
@@ -325,6 +329,16 @@ function assertPlausible(answer: AdoptAnswer, record: RecordSummary, target: Bac
 
 function isAlive(backend: Backend, lost: ReadonlySet<Backend>): boolean {
   return backend.isUp(Date.now()) && !lost.has(backend);
+}
+
+/** Still serves what cannot be had elsewhere. */
+function isDrained(backend: Backend, lost: ReadonlySet<Backend>): boolean {
+  return backend.adminState !== 'ready' && isAlive(backend, lost);
+}
+
+/** Says something about the target and nothing about the session. */
+function isOwnTrouble(code: string): boolean {
+  return code === 'SOURCE_FAILED' || code === 'SESSION_UNPROTECTED';
 }
 
 /** Serves the sessions that it owns. */
