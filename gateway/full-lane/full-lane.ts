@@ -89,6 +89,7 @@ export class FullLane {
       this.#active.delete(response);
       this.#options.sender.finish(request, response.writableFinished);
       if (!response.writableFinished) this.#options.counters.clientAborts += 1;
+      if (!response.headersSent) trace.failed('CLIENT_ABORTED');
       trace.end(response.headersSent ? response.statusCode : undefined);
       if (!accessLog) return;
       const { method } = request;

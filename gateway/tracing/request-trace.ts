@@ -70,17 +70,18 @@ export class RequestTrace {
     return new AttemptTrace(span);
   }
 
+  /** The first failure is the cause; later ones follow from it. */
   failed(code: string): void {
+    if (this.#failed) return;
     this.#failed = true;
     this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code });
   }
 
-  /** @param status - that the client got; undefined when it got none */
+  /** @param status - that the client got; undefined when that is not known */
   end(status: number | undefined): void {
-    if (this.#span.isRecording()) {
-      if (status !== undefined) this.#span.setAttribute('http.response.status_code', status);
-      else if (!this.#failed) this.failed('CLIENT_ABORTED');
-      if (status !== undefined && status >= 500 && !this.#failed) this.failed(String(status));
+    if (status !== undefined && this.#span.isRecording()) {
+      this.#span.setAttribute('http.response.status_code', status);
+      if (status >= 500) this.failed(String(status));
     }
     this.#span.end();
   }

@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
 import { bindingCookie } from '../affinity/binding-cookie.ts';
@@ -11,7 +10,8 @@ import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { Destinations } from '../routing/destinations.ts';
-import type { Router } from '../routing/router.ts';
+import type { Route, Router } from '../routing/router.ts';
+import { RequestTrace } from '../tracing/request-trace.ts';
 import type { WebSocketTunnels } from './tunnels.ts';
 
 /** How many backends may refuse the connection before the client is told. */
@@ -25,6 +25,16 @@ interface UpgradeHandlerOptions {
   readonly health: HealthMonitor;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
+}
+
+/** A handshake, and how to tell its client that it got no tunnel. */
+interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly client: Duplex;
+  /** Bytes behind the request head. */
+  readonly head: Buffer;
+  readonly refuse: (failure: StickshiftError) => void;
+  readonly trace: RequestTrace;
 }
 
 /** True for the one upgrade that is served; any other `Upgrade` header is ignored, as RFC 9110, 7.8 allows. */
@@ -45,62 +55,71 @@ export class UpgradeHandler {
     const { counters, logger } = this.#options;
     // A reset between here and the tunnel has no other listener and would end the process.
     client.on('error', () => client.destroy());
-    const parent = propagation.extract(ROOT_CONTEXT, request.headers);
-    const span = trace.getTracer('stickshift').startSpan('GET websocket', { kind: SpanKind.SERVER }, parent);
+    const trace = new RequestTrace('GET websocket', request);
+    let status: number | undefined;
     const refuse = (failure: StickshiftError) => {
       counters.countError(failure.code);
-      logger.warn({ err: failure, code: failure.code }, 'WebSocket refused');
-      span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
+      trace.run(() => logger.warn({ err: failure, code: failure.code }, 'WebSocket refused'));
+      trace.failed(failure.code);
+      status = failure.status;
       endWithError(client, failure);
     };
-    context
-      .with(trace.setSpan(parent, span), () => this.#serve(request, client, head, refuse))
+    trace
+      .run(() => this.#serve({ request, client, head, refuse, trace }))
+      .then((isOpen) => {
+        if (isOpen) status = 101;
+      })
       .catch((error: unknown) => refuse(asStickshiftError(error)))
-      .finally(() => span.end());
+      .finally(() => trace.end(status));
   };
 
-  async #serve(
-    request: IncomingMessage,
-    client: Duplex,
-    firstBytes: Buffer,
-    refuse: (failure: StickshiftError) => void,
-  ): Promise<void> {
+  /** True when the tunnel is open; false when the client has been told otherwise, or is gone. */
+  async #serve(upgrade: Upgrade): Promise<boolean> {
     const { router, headers, tunnels, counters } = this.#options;
-    const head = checkRequest(request);
-    request.url = head.target;
-    const route = router.route(head);
-    const { backend, epoch, upstream } = await this.#connect(route);
+    const { request, client, head, refuse, trace } = upgrade;
+    const checked = checkRequest(request);
+    request.url = checked.target;
+    const route = router.route(checked);
+    trace.routed(route);
+    const peer = headers.client(request);
+    const forwarded = headers.forBackend(request, peer, { upgrade: true });
+    const { backend, epoch, upstream, attempt } = await this.#connect(route, trace, forwarded);
     if (client.destroyed) {
       upstream.destroy();
-      return;
+      attempt?.failed('client-gone');
+      return false;
     }
-    const peer = headers.client(request);
-    request.headers = headers.forBackend(request, peer, { upgrade: true });
+    request.headers = forwarded;
     const cookie = bindingCookie(route, backend, epoch, route.session?.id, peer.encrypted);
     backend.inFlight += 1;
     client.once('close', () => {
       backend.inFlight -= 1;
     });
-    const tunnel = await tunnels.open(
-      { request, client, head: firstBytes, backend, cookie, refuse },
-      upstream,
-    );
-    if (tunnel) counters.countResponse(101);
+    const tunnel = await tunnels.open({ request, client, head, backend, cookie, refuse }, upstream);
+    if (!tunnel) {
+      attempt?.failed('not-upgraded');
+      return false;
+    }
+    attempt?.answered(101);
+    counters.countResponse(101);
+    return true;
   }
 
-  async #connect(route: ReturnType<Router['route']>) {
+  async #connect(route: Route, trace: RequestTrace, forwarded: IncomingHttpHeaders) {
     const { destinations, tunnels, health, counters } = this.#options;
     const refused = new Set<Backend>();
-    for (let attempt = 0; ; attempt++) {
+    for (let resends = 0; ; resends++) {
       const { backend, epoch } = await destinations.choose(route, refused);
+      const attempt = trace.attempt('GET', backend, resends, forwarded);
       try {
-        return { backend, epoch, upstream: await tunnels.connect(backend) };
+        return { backend, epoch, attempt, upstream: await tunnels.connect(backend) };
       } catch (error) {
         const failure = asStickshiftError(error, 'CONNECT_FAILED');
+        attempt?.failed(failure.code);
         health.connectFailed(backend, failure);
         counters.retries.connect += 1;
         refused.add(backend);
-        if (attempt + 1 >= MAX_ATTEMPTS) throw failure;
+        if (resends + 1 >= MAX_ATTEMPTS) throw failure;
       }
     }
   }
