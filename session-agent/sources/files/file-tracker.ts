@@ -123,7 +123,8 @@ export class FileTracker {
     const before = this.#known.get(id);
     const stat = path === undefined ? undefined : await statFile(path);
     if (path === undefined || !stat) return this.#gone(id, before);
-    if (stat.size === 0n && !this.#mayBeEmpty(before)) return;
+    // An app that locks may be about to fill it: PHP answers a request before it writes the request's session.
+    if (stat.size === 0n && !this.#mayBeEmpty(before) && deadline === undefined) return;
     if (deadline === undefined && before && isUnchanged(before, stat)) return;
     if (!before && !this.#hasRoom()) return;
 

@@ -240,6 +240,29 @@ describe('a file that changes', () => {
     await eventually('the change', () => listener.of('a', 'changed').length > told);
   });
 
+  test('that a request has just created and not yet filled is waited for', async (t) => {
+    const { source, listener, file } = await started(t);
+    const app = await open(file('a'), 'w+');
+    await lock(app);
+    let isRefreshed = false;
+    const refreshing = source.refresh('a').then(() => {
+      isRefreshed = true;
+    });
+    await source.refresh('somebody-else');
+    assert.equal(isRefreshed, false);
+    await app.write('one');
+    await app.close();
+    await refreshing;
+    assert.ok(listener.of('a', 'changed').length > 0);
+  });
+
+  test('that a request has created and left empty is no session', async (t) => {
+    const { source, listener, write } = await started(t);
+    await write('a', '');
+    await source.refresh('a');
+    assert.deepEqual([listener.of('a', 'changed'), await source.list()], [[], []]);
+  });
+
   test('that stays locked makes refresh and capture fail in time', async (t) => {
     const { source, write, file } = await started(t, { limits: { lockTimeout: 50 } });
     await write('a', 'one');
