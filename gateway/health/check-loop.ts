@@ -1,3 +1,5 @@
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
+
 /** Checks that are asked for in between come no closer together than this, however many requests fail at once. */
 const MIN_PAUSE_MS = 100;
 /** Share of the interval by which each pause varies, so that several gateways do not check in step. */
@@ -60,6 +62,7 @@ export class CheckLoop {
     const pause = this.#prompted
       ? Math.max(0, MIN_PAUSE_MS - sinceLast)
       : this.#intervalMs * (1 + JITTER * (2 * Math.random() - 1));
-    this.#timer = setTimeout(() => void this.#run(), pause);
+    // What asked for a check was a request, and checks go on for ever: its trace must not.
+    this.#timer = context.with(ROOT_CONTEXT, () => setTimeout(() => void this.#run(), pause));
   }
 }

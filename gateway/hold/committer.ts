@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -112,13 +113,13 @@ export class Committer {
       case 'fenced':
         known.delete(session.ref);
         logger.warn(
-          { sessionKey: session.key, backend: backend.id },
+          { [ATTRIBUTE.sessionKey]: session.key, backend: backend.id },
           'answer withheld: the session has moved',
         );
         throw new StickshiftError('COMMIT_FENCED', 'the session has a newer owner');
       case 'unknown':
         logger.warn(
-          { sessionKey: session.key, backend: backend.id, code: commit.code },
+          { [ATTRIBUTE.sessionKey]: session.key, backend: backend.id, code: commit.code },
           'answer withheld: not committed',
         );
         throw new StickshiftError('COMMIT_UNKNOWN', `the commit did not come about: ${commit.code}`);

@@ -1,8 +1,7 @@
-import { context, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { SpanContext } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { AdoptAnswer, HandoffReason } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
-import { ATTRIBUTE, SPAN } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -14,6 +13,7 @@ import type { PoolRouting } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
+import { HandoffTrace, linkToHandoff, rehydrated } from '../tracing/handoff-trace.ts';
 import { type Release, Releaser } from './release.ts';
 
 /** Where a session is, after it was looked up and, if need be, moved. */
@@ -23,6 +23,8 @@ export interface Placement {
   readonly epoch: number;
   /** `stays`: its owner serves it; `moved`: rehydrated on a new owner; `absent`: no record, any backend will do. */
   readonly outcome: 'stays' | 'moved' | 'absent';
+  /** Of `moved`: the span that tells how, if it is recorded. */
+  readonly handoff?: SpanContext;
 }
 
 /** What the request said, and what it has tried already. */
@@ -71,14 +73,14 @@ export class Mover {
   async place(session: SessionReference, hint: PlacementHint): Promise<Placement> {
     // Twice at most: the flight under way may have chosen a backend that this request has already found to be dead.
     for (let attempt = 0; ; attempt++) {
-      const placement = await this.#withinTime(this.#join(session, hint));
+      const underWay = this.#flights.get(session.ref);
+      const placement = await this.#withinTime(underWay ?? this.#begin(session, hint));
+      if (underWay && placement.handoff) linkToHandoff(placement.handoff);
       if (!hint.exclude.has(placement.backend) || attempt > 0) return placement;
     }
   }
 
-  #join(session: SessionReference, hint: PlacementHint): Promise<Placement> {
-    const underWay = this.#flights.get(session.ref);
-    if (underWay) return underWay;
+  #begin(session: SessionReference, hint: PlacementHint): Promise<Placement> {
     const flight = this.#place(session, hint).finally(() => this.#flights.delete(session.ref));
     this.#flights.set(session.ref, flight);
     return flight;
@@ -174,33 +176,26 @@ export class Mover {
       return Promise.reject(new StickshiftError('NO_BACKEND', 'no backend of the pool can take the session'));
     }
     const reason = again ?? handoffReason(record, owner, lost);
-    const span = trace.getTracer('stickshift').startSpan(SPAN.handoff);
-    span.setAttributes({
-      [ATTRIBUTE.sessionKey]: session.key,
-      [ATTRIBUTE.pool]: session.pool.name,
-      [ATTRIBUTE.reason]: reason,
-      [ATTRIBUTE.from]: record.owner,
-      [ATTRIBUTE.to]: target.id,
-    });
-    return context.with(trace.setSpan(context.active(), span), async () => {
-      const log = logger.child({ sessionKey: session.key, from: record.owner, to: target.id, reason });
+    const trace = new HandoffTrace({ session, from: record.owner, to: target.id, reason });
+    return trace.run(async () => {
+      const log = logger.child(trace.facts);
       try {
         if (record.state === 'active' && !again) {
           const release = await this.#release(session, owner, lost, log);
           if (release === 'kept' && owner) {
-            span.setAttribute(ATTRIBUTE.outcome, release);
+            trace.kept();
             return this.#remember(session, owner, record.epoch, 'stays');
           }
         }
-        return await this.#adopt(session, record, target, reason, { lost, unanswered, span, log });
+        return await this.#adopt(session, record, target, reason, { lost, unanswered, trace, log });
       } catch (error) {
         const failure = asStickshiftError(error);
         counters.moves.failed += 1;
-        span.setStatus({ code: SpanStatusCode.ERROR, message: failure.code });
+        trace.failed(failure.code);
         log.warn({ err: failure, code: failure.code }, 'session could not be moved');
         throw failure;
       } finally {
-        span.end();
+        trace.end();
       }
     });
   }
@@ -221,10 +216,15 @@ export class Mover {
     record: RecordSummary,
     target: Backend,
     reason: HandoffReason,
-    handoff: { lost: Set<Backend>; unanswered: Map<Backend, HandoffReason>; span: Span; log: Logger },
+    handoff: {
+      lost: Set<Backend>;
+      unanswered: Map<Backend, HandoffReason>;
+      trace: HandoffTrace;
+      log: Logger;
+    },
   ): Promise<Placement | undefined> {
     const { agentClient, counters, health } = this.#options;
-    const { lost, unanswered, span, log } = handoff;
+    const { lost, unanswered, trace, log } = handoff;
     const started = performance.now();
     let answer: AdoptAnswer;
     try {
@@ -240,25 +240,19 @@ export class Mover {
         lost.add(target);
         if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(target);
       }
+      trace.failed(failure.code);
       log.warn({ err: failure }, 'target gave no good answer');
       return undefined;
     }
-    span.setAttribute(ATTRIBUTE.outcome, answer.outcome);
+    trace.answered(answer);
     switch (answer.outcome) {
       case 'found': {
         counters.moves[reason] += 1;
-        span.setAttributes({
-          [ATTRIBUTE.epoch]: answer.epoch,
-          [ATTRIBUTE.seq]: answer.seq,
-          [ATTRIBUTE.snapshotAgeMs]: answer.ageMs,
-          [ATTRIBUTE.snapshotSize]: answer.size,
-        });
         const tookMs = Math.round(performance.now() - started);
-        log.info(
-          { epoch: answer.epoch, seq: answer.seq, snapshotAgeMs: answer.ageMs, tookMs },
-          'session moved',
-        );
-        return this.#remember(session, target, answer.epoch, 'moved');
+        log.info({ ...rehydrated(answer), tookMs }, 'session moved');
+        const placement = this.#remember(session, target, answer.epoch, 'moved');
+        const handoff = trace.spanContext;
+        return handoff ? { ...placement, handoff } : placement;
       }
       case 'absent':
       case 'ended':

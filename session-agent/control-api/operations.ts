@@ -1,4 +1,4 @@
-import { type Context, context, type Span, SpanKind, trace } from '@opentelemetry/api';
+import { type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type {
   AdoptAnswer,
   AdoptRequest,
@@ -51,6 +51,7 @@ export function tracedOperations(
             [ATTRIBUTE.reason]: reason,
             [ATTRIBUTE.outcome]: answer.outcome,
           });
+          if (answer.outcome === 'unknown') fail(span, answer.code);
           if (answer.outcome === 'found') {
             span.setAttributes({
               [ATTRIBUTE.epoch]: answer.epoch,
@@ -70,6 +71,7 @@ export function tracedOperations(
             [ATTRIBUTE.sessionKey]: deriveKey(sessionId),
             [ATTRIBUTE.outcome]: answer.outcome,
           });
+          if (answer.outcome === 'unknown') fail(span, answer.code);
           if (answer.outcome === 'released') {
             span.setAttributes({ [ATTRIBUTE.epoch]: answer.epoch, [ATTRIBUTE.seq]: answer.seq });
           }
@@ -86,6 +88,7 @@ export function tracedOperations(
             [ATTRIBUTE.sessionKey]: sessionIds.map(deriveKey),
             [ATTRIBUTE.outcome]: commits.map(({ outcome }) => outcome),
           });
+          for (const commit of commits) if (commit.outcome === 'unknown') fail(span, commit.code);
         }
         return { sessions: commits };
       }),
@@ -93,16 +96,19 @@ export function tracedOperations(
 }
 
 function spanned<T>(name: string, backend: string, operation: (span: Span) => Promise<T>): Promise<T> {
-  const parent: Context = context.active();
   const attributes = { [ATTRIBUTE.backend]: backend };
-  return tracer.startActiveSpan(name, { kind: SpanKind.SERVER, attributes }, parent, async (span) => {
+  return tracer.startActiveSpan(name, { kind: SpanKind.SERVER, attributes }, async (span) => {
     try {
       return await operation(span);
     } catch (error) {
-      span.recordException(asStickshiftError(error));
+      fail(span, asStickshiftError(error).code);
       throw error;
     } finally {
       span.end();
     }
   });
+}
+
+function fail(span: Span, code: string): void {
+  span.setStatus({ code: SpanStatusCode.ERROR, message: code });
 }
