@@ -316,12 +316,32 @@ for (const [what, record] of [
   });
 }
 
-test('what an agent has lost with its app is taken over from the last commit', async () => {
-  const { mover, session, backend, world, calls } = scene({});
-  world.release = async () => ({ outcome: 'unknown', code: 'SOURCE_FAILED' });
-  const placement = await mover.place(session, { ...NO_HINT, exclude: new Set([backend('app-1')]) });
-  assert.equal(placement.backend, backend('app-2'));
-  assert.deepEqual(calls, ['release app-1', 'adopt app-2 if 3: takeover']);
+for (const [what, fail] of [
+  ['refuses connections', (app: Backend) => new Set([app])],
+  [
+    'was ejected',
+    (app: Backend) => {
+      app.ejectedUntil = Number.POSITIVE_INFINITY;
+      return new Set<Backend>();
+    },
+  ],
+] as const) {
+  test(`what an agent cannot get from an app that ${what} is taken over from the last commit`, async () => {
+    const { mover, session, backend, world, calls } = scene({});
+    world.release = async () => ({ outcome: 'unknown', code: 'SOURCE_FAILED' });
+    const placement = await mover.place(session, { ...NO_HINT, exclude: fail(backend('app-1')) });
+    assert.equal(placement.backend, backend('app-2'));
+    assert.deepEqual(calls, ['release app-1', 'adopt app-2 if 3: takeover']);
+  });
+}
+
+test('a session that has outgrown its last snapshot is taken over when its app is gone, and no sooner', async () => {
+  const { mover, session, backend, world } = scene({});
+  backend('app-1').ejectedUntil = Number.POSITIVE_INFINITY;
+  world.release = async () => ({ outcome: 'unknown', code: 'SESSION_UNPROTECTED' });
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_UNKNOWN' });
+  backend('app-1').appUp = false;
+  assert.equal((await mover.place(session, NO_HINT)).backend, backend('app-2'));
 });
 
 test('an app that only its agent cannot reach keeps its session', async () => {

@@ -208,7 +208,7 @@ export class Mover {
     log: Logger,
   ): Promise<Release> {
     if (!owner?.agentUp) return 'lost';
-    return this.#releaser.release(session, owner, { appIsGone: !owner.appUp || lost.has(owner), log });
+    return this.#releaser.release(session, owner, { appFails: !isAlive(owner, lost), log });
   }
 
   async #adopt(

@@ -31,24 +31,26 @@ export class Releaser {
   }
 
   /**
-   * @param appIsGone - the owner's app server takes no connections any more; its agent may still have what it was told
+   * @param appFails - requests to the owner's app server fail; its agent may still have what it was told
    * @throws StickshiftError `SESSION_UNKNOWN` when the session may only move later
    */
   async release(
     session: SessionReference,
     owner: Backend,
-    { appIsGone, log }: { readonly appIsGone: boolean; readonly log: Logger },
+    { appFails, log }: { readonly appFails: boolean; readonly log: Logger },
   ): Promise<Release> {
     const { agentClient, health, inFlight, moveTimeoutMs } = this.#options;
-    if (!appIsGone) await inFlight.idle(session.ref, moveTimeoutMs / 2);
+    if (!appFails) await inFlight.idle(session.ref, moveTimeoutMs / 2);
     try {
       const answer = await agentClient.release(owner, { sessionId: session.id });
       if (answer.outcome !== 'unknown') return answer.outcome;
-      if (appIsGone && !isStoreTrouble(answer.code)) {
+      const isUnprotected = answer.code === 'SESSION_UNPROTECTED';
+      // What the agent could not save is gone with the app. One that still answers checks may have what cannot be saved.
+      if (appFails && (answer.code === 'SOURCE_FAILED' || (isUnprotected && !owner.appUp))) {
         log.warn({ code: answer.code }, 'the old owner has lost its app; taking the session over');
         return 'lost';
       }
-      if (answer.code === 'SESSION_UNPROTECTED' && owner.adminState !== 'maintenance') return 'kept';
+      if (isUnprotected && !appFails && owner.adminState !== 'maintenance') return 'kept';
       throw new StickshiftError(
         'SESSION_UNKNOWN',
         `the old owner could not release the session: ${answer.code}`,
@@ -61,9 +63,4 @@ export class Releaser {
       return 'lost';
     }
   }
-}
-
-/** Then nobody else can have the session either. */
-function isStoreTrouble(code: string): boolean {
-  return code.startsWith('STORE_');
 }
