@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import {
   type Context,
   context,
+  isSpanContextValid,
   propagation,
   ROOT_CONTEXT,
   type Span,
@@ -24,7 +25,8 @@ export class RequestTrace {
   constructor(name: string, { method = '', headers }: IncomingMessage) {
     const caller = propagation.extract(ROOT_CONTEXT, headers);
     this.#span = tracer.startSpan(name, { kind: SpanKind.SERVER }, caller);
-    this.#context = trace.setSpan(caller, this.#span);
+    // Without a caller's trace and without a tracer of ours there is nothing to keep: the request goes untraced, at no cost.
+    this.#context = isSpanContextValid(this.#span.spanContext()) ? trace.setSpan(caller, this.#span) : caller;
     // No path: it may hold a session ID.
     if (this.#span.isRecording()) this.#span.setAttribute('http.request.method', method);
   }
@@ -36,7 +38,7 @@ export class RequestTrace {
 
   /** Has spans and log lines of `work` belong to this trace, with all that it begins. Event listeners need it anew. */
   run<T>(work: () => T): T {
-    return context.with(this.#context, work);
+    return this.#context === ROOT_CONTEXT ? work() : context.with(this.#context, work);
   }
 
   routed(route: Route): void {
