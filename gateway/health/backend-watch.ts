@@ -141,6 +141,7 @@ export class BackendWatch {
         this.#log.warn({ part, code, reason }, `${PARTS[part]} is down`);
       }
     }
+    if (part === 'app' && up) this.#endEjection();
     if (up !== undefined) this.#publish();
   }
 
@@ -179,6 +180,14 @@ export class BackendWatch {
       this.#changed(backend);
     }, durationMs);
     this.#changed(backend);
+  }
+
+  /** The app server was down and is back: what was held against its former self says nothing of it. */
+  #endEjection(): void {
+    if (this.#now() >= this.#backend.ejectedUntil) return;
+    clearTimeout(this.#ejectionTimer);
+    this.#backend.ejectedUntil = this.#now();
+    this.#log.info('ejection is over: the app server has come back');
   }
 
   #anotherAccepts(): boolean {

@@ -334,6 +334,21 @@ describe('requests that fail', () => {
     assert.equal(eject(), 5_000);
   });
 
+  test('say nothing of an app server that has been down and come back since', async (t) => {
+    const { monitor, backend, app, otherAccepts, log } = await setUp(t, { health: { ...OFTEN, rise: 2 } });
+    await monitor.start();
+    otherAccepts();
+    for (let i = 0; i < 3; i++) monitor.backendReset(backend);
+    assert.ok(backend.ejectedUntil > Date.now());
+    await app.stop();
+    await eventually(() => !backend.appUp, 'the app server is down');
+    const before = Date.now();
+    await app.restart();
+    await eventually(() => backend.isUp(Date.now()), 'the backend is up');
+    assert.ok(backend.upSince >= before, 'bindings from before are checked');
+    assert.equal(log.matching(/has come back/).length, 1);
+  });
+
   test('that were under way at an ejection neither prolong nor shorten it', async (t) => {
     let now = 1_000_000;
     const { monitor, backend, otherAccepts } = await setUp(t, { now: () => now });
