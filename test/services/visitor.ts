@@ -17,12 +17,12 @@ export class Visitor {
     this.#url = url;
   }
 
-  get(path: string): Promise<Visit> {
-    return this.#visit('GET', path);
+  get(path: string, headers: Record<string, string> = {}): Promise<Visit> {
+    return this.#visit('GET', path, headers);
   }
 
-  post(path: string): Promise<Visit> {
-    return this.#visit('POST', path);
+  post(path: string, headers: Record<string, string> = {}): Promise<Visit> {
+    return this.#visit('POST', path, headers);
   }
 
   /** The session ID inside `s:<id>.<signature>`. */
@@ -38,11 +38,11 @@ export class Visitor {
     return visitor;
   }
 
-  async #visit(method: string, path: string): Promise<Visit> {
+  async #visit(method: string, path: string, headers: Record<string, string>): Promise<Visit> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const response = await fetch(this.#url + path, {
       method,
-      headers: { accept: 'application/json', ...(cookie && { cookie }) },
+      headers: { accept: 'application/json', ...(cookie && { cookie }), ...headers },
     });
     for (const line of response.headers.getSetCookie()) {
       const [pair = ''] = line.split(';');
