@@ -68,6 +68,12 @@ describe('the trace of a request', () => {
     assert.equal(active, request.id);
   });
 
+  test('is that of a listener, too, whoever’s trace that is called in', () => {
+    const [one, other] = [requestTrace(), requestTrace()];
+    const active = one.run(() => other.run(() => trace.getActiveSpan()?.spanContext().traceId));
+    assert.equal(active, other.id);
+  });
+
   test('tells the first failure, from which others follow', () => {
     const request = requestTrace();
     request.failed('NO_BACKEND');

@@ -38,7 +38,8 @@ export class RequestTrace {
 
   /** Has spans and log lines of `work` belong to this trace, with all that it begins. Event listeners need it anew. */
   run<T>(work: () => T): T {
-    return this.#context === ROOT_CONTEXT ? work() : context.with(this.#context, work);
+    // Compared with what is active, not with the root: a listener may run in the trace of another request.
+    return context.active() === this.#context ? work() : context.with(this.#context, work);
   }
 
   routed(route: Route): void {
