@@ -25,12 +25,14 @@ export class WebSocketTunnels {
   readonly #connectTimeoutMs: number;
   readonly #handshakeTimeoutMs: number;
   readonly #starting = new WeakMap<IncomingMessage, (request: ClientRequest) => void>();
+  readonly #upgraded = new WeakMap<Duplex, () => void>();
 
   constructor(options: { connectTimeoutMs: number; handshakeTimeoutMs: number }) {
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs;
     this.#proxy = createProxyServer({ prependPath: false, toProxy: true });
     this.#proxy.on('proxyReqWs', (proxyRequest, request) => this.#starting.get(request)?.(proxyRequest));
+    this.#proxy.on('open', (upstream) => this.#upgraded.get(upstream)?.());
     // Socket errors of either side; each tunnel ends both sides itself.
     this.#proxy.on('error', () => undefined);
   }
@@ -77,7 +79,10 @@ export class WebSocketTunnels {
           clearTimeout(timer);
           if (cookie !== undefined)
             answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), cookie];
-          resolve(this.#track(new Tunnel({ backend, client, upstream: socket })));
+          // Not before http-proxy-3 has joined the sockets: a message that came right behind the 101 would flow to nobody.
+          this.#upgraded.set(socket, () =>
+            resolve(this.#track(new Tunnel({ backend, client, upstream: socket }))),
+          );
         });
         proxyRequest.once('response', () => {
           clearTimeout(timer);

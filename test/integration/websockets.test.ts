@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { eventually } from '../services/eventually.ts';
@@ -56,6 +58,33 @@ describe('a WebSocket', () => {
       const again = await open(site, '/', { cookie });
       assert.equal(await echo(again.socket, 'hello'), first);
       again.socket.close();
+    }
+  });
+
+  test('loses nothing of an app that speaks first, not even in the packet of its 101', async (t) => {
+    const talkative = await SmallSite.start();
+    t.after(() => talkative.stop());
+    for (const { server } of talkative.apps) {
+      server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+        const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+        const head = [
+          'HTTP/1.1 101 Switching Protocols',
+          'Connection: Upgrade',
+          'Upgrade: websocket',
+          `Sec-WebSocket-Accept: ${hash('sha1', key, 'base64')}`,
+        ];
+        // Two text frames, unmasked.
+        socket.write(`${head.join('\r\n')}\r\n\r\n\x81\x05hello\x81\x05again`, 'latin1');
+        socket.on('error', () => socket.destroy());
+      });
+    }
+    for (let i = 0; i < 3; i++) {
+      const socket = new WebSocket(`ws://127.0.0.1:${talkative.port}/`);
+      const messages: string[] = [];
+      socket.on('message', (data) => messages.push(String(data)));
+      await eventually('both messages are here', () => messages.length === 2);
+      assert.deepEqual(messages, ['hello', 'again']);
+      socket.terminate();
     }
   });
 
