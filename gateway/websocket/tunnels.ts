@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
+import { readEarly } from './early-bytes.ts';
 import { Tunnel } from './tunnel.ts';
 
 interface TunnelRequest {
@@ -77,6 +78,7 @@ export class WebSocketTunnels {
       this.#starting.set(request, (proxyRequest) => {
         proxyRequest.once('upgrade', (answer, socket) => {
           clearTimeout(timer);
+          giveBackEarly();
           if (cookie !== undefined)
             answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), cookie];
           // Not before http-proxy-3 has joined the sockets: a message that came right behind the 101 would flow to nobody.
@@ -86,6 +88,7 @@ export class WebSocketTunnels {
         });
         proxyRequest.once('response', () => {
           clearTimeout(timer);
+          giveBackEarly();
           resolve(undefined);
         });
       });
@@ -96,9 +99,12 @@ export class WebSocketTunnels {
       });
       this.#proxy.ws(request, client as Socket, head, { target: backend.url, agent }, (error: Error) => {
         clearTimeout(timer);
-        refuse(asStickshiftError(error, 'BACKEND_RESET'));
+        // A client that went away took the connection to the backend with it; that is nobody's failure.
+        if (!client.destroyed) refuse(asStickshiftError(error, 'BACKEND_RESET'));
         resolve(undefined);
       });
+      // Not before: http-proxy-3 has put back what came behind the request head by now.
+      const giveBackEarly = readEarly(client, () => client.destroy());
     });
   }
 

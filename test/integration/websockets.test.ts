@@ -88,6 +88,23 @@ describe('a WebSocket', () => {
     }
   });
 
+  test('loses nothing of a client that speaks before it has its answer', async () => {
+    const client = await RawClient.connect(site.port);
+    const head = [
+      'GET / HTTP/1.1',
+      'Host: a',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    ].join('\r\n');
+    // Text frames, masked with zeros; one in the packet of the head, one behind it.
+    client.send(`${head}\r\n\r\n\x81\x85\0\0\0\0hello`);
+    client.send('\x81\x85\0\0\0\0again');
+    await client.until(() => /app-. hello.*app-. again/s.test(client.received.toString('latin1')));
+    client.destroy();
+  });
+
   test('carries large messages unharmed', async () => {
     const { socket } = await open(site);
     const message = 'x'.repeat(300_000);

@@ -50,6 +50,8 @@ export class SmallSite {
       gateway?: ConfigInput['gateway'];
       pool?: Partial<NonNullable<ConfigInput['pools']>[string]>;
       weights?: Readonly<Record<string, number>>;
+      /** Where an app seems to be, if not where it is. */
+      urls?: Readonly<Record<string, string>>;
     } = {},
   ): Promise<SmallSite> {
     const apps = [await startApp('app-1'), await startApp('app-2')] as const;
@@ -66,7 +68,8 @@ export class SmallSite {
             apps.map((app) => [
               app.id,
               {
-                url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+                url:
+                  options.urls?.[app.id] ?? `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
                 agent: app.agent.url,
                 weight: options.weights?.[app.id],
               },
