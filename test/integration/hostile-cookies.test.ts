@@ -138,6 +138,35 @@ describe('of several session cookies', () => {
   });
 });
 
+describe('a session ID that', () => {
+  test('nobody knows is served like a newcomer’s, once looked up, and stays where it went', async () => {
+    site.serve((app) => (_request, response) => response.end(app.id));
+    let lookups = 0;
+    site.lookup = () => {
+      lookups += 1;
+      return undefined;
+    };
+    const first = await visit('sid=known-to-nobody');
+    assert.equal(first.status, 200);
+    for (let i = 0; i < 5; i++) assert.equal((await visit('sid=known-to-nobody')).app, first.app);
+    assert.equal(lookups, 1);
+  });
+
+  for (const [what, value] of [
+    ['is longer than any', 'x'.repeat(600)],
+    ['has control characters in it', 'a%00b'],
+    ['has blanks in it', 'a%20b'],
+    ['is not ASCII', '%C3%A4'],
+    ['is empty', ''],
+  ] as const) {
+    test(`${what} is none, and costs no lookup`, async () => {
+      site.serve((app) => (_request, response) => response.end(app.id));
+      site.lookup = () => assert.fail('it was looked up');
+      assert.equal((await visit(`sid=${value}`)).status, 200);
+    });
+  }
+});
+
 test('a replayed affinity cookie, from before its session moved, leads to where the session is now', async () => {
   await using installation = await SmallInstallation.start();
   const visitor = installation.visitor();

@@ -74,6 +74,20 @@ describe('a client that does not finish', () => {
   });
 });
 
+test('every request that took too long to arrive is in the log', () => {
+  const late = underTest.log.lines.filter(
+    ({ code, level }) => code === 'REQUEST_TIMEOUT' && Number(level) >= 30,
+  );
+  assert.ok(
+    late.some(({ msg }) => msg === 'request refused'),
+    'a head',
+  );
+  assert.ok(
+    late.some(({ msg }) => msg === 'request failed'),
+    'a body',
+  );
+});
+
 describe('a client that goes away', () => {
   test('while it waits ends the request at the app server', async () => {
     underTest.backend.answer = () => undefined;
