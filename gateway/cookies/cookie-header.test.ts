@@ -57,7 +57,9 @@ describe('stripping a cookie', () => {
   });
 
   test('never leaves one behind, and never touches another cookie', () => {
-    const others = (header: string) => Object.entries(parseCookie(header, { decode: (value) => value }));
+    // With one more character, because the cookie package takes a header of only one for empty.
+    const others = (header: string) =>
+      Object.entries(parseCookie(`${header};`, { decode: (value) => value }));
     fc.assert(
       fc.property(headers, (header) => {
         const rest = stripCookie(header, 'sid') ?? '';
