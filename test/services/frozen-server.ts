@@ -25,7 +25,11 @@ export class FrozenServer implements AsyncDisposable {
   }
 
   static async start(): Promise<FrozenServer> {
-    const child = spawn(process.execPath, ['-e', PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['-e', PROGRAM], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // A test that ends early leaves nothing running, least of all what is frozen and cannot notice.
+    const onProcessExit = () => child.kill('SIGKILL');
+    process.once('exit', onProcessExit);
+    child.once('exit', () => process.off('exit', onProcessExit));
     const [port] = await once(child.stdout, 'data');
     return new FrozenServer(child, Number(port));
   }
