@@ -33,6 +33,8 @@ export type AdoptAnswer =
       readonly seq: number;
       readonly ageMs: number;
       readonly size: number;
+      /** Of the agent that answers, so that a restart shows before the next readiness check. */
+      readonly incarnation?: string | undefined;
     }
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'ended' }

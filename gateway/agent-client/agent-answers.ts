@@ -21,6 +21,7 @@ export const adoptAnswer = z.discriminatedUnion('outcome', [
     seq: count,
     ageMs: z.number().nonnegative(),
     size: count,
+    incarnation: z.string().min(1).max(128).optional(),
   }),
   z.object({ outcome: z.literal('absent') }),
   z.object({ outcome: z.literal('ended') }),

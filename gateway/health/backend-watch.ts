@@ -97,6 +97,19 @@ export class BackendWatch {
     this.#loneFailureLogged = false;
   }
 
+  /** Learns of a restart, from a check or from the answer to a call. */
+  agentAnswered(incarnation: string): void {
+    const backend = this.#backend;
+    if (backend.incarnation === incarnation) return;
+    const isRestart = backend.incarnation !== '';
+    backend.incarnation = incarnation;
+    if (!isRestart) return;
+    // It may have been away for less than the pause between two checks; what it held before is not known to be there.
+    this.#distrustBindings();
+    this.#log.info({ part: 'agent', incarnation }, 'session agent has restarted');
+    this.#changed(backend);
+  }
+
   /**
    * Down at once, without waiting for `fall` checks: without its agent no held write can be committed there and no session
    * can be rehydrated, so every request sent meanwhile would end in an error. The check that follows decides: a false alarm
@@ -130,7 +143,7 @@ export class BackendWatch {
     const up = this.#verdicts[part].note(result.good, !result.good && result.certain);
     if (result.good) {
       if (part === 'agent') this.#mismatchLogged = false;
-      if (result.incarnation) this.#noteIncarnation(result.incarnation);
+      if (result.incarnation) this.agentAnswered(result.incarnation);
       if (up) this.#log.info({ part }, `${PARTS[part]} is up`);
     } else {
       const { code, reason } = result;
@@ -152,18 +165,6 @@ export class BackendWatch {
     backend.appUp = this.#verdicts.app.up;
     backend.agentUp = this.#verdicts.agent.up;
     if (!wasUp && backend.appUp && backend.agentUp) this.#distrustBindings();
-    this.#changed(backend);
-  }
-
-  #noteIncarnation(incarnation: string): void {
-    const backend = this.#backend;
-    if (backend.incarnation === incarnation) return;
-    const isRestart = backend.incarnation !== '';
-    backend.incarnation = incarnation;
-    if (!isRestart) return;
-    // It may have been away for less than the pause between two checks; what it held before is not known to be there.
-    this.#distrustBindings();
-    this.#log.info({ part: 'agent', incarnation }, 'session agent has restarted');
     this.#changed(backend);
   }
 

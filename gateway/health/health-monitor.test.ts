@@ -255,6 +255,18 @@ describe('an agent', () => {
     assert.equal(log.matching(/has restarted/).length, 1);
   });
 
+  test('that says in the answer to a call that it was restarted has bindings checked before its next check', async (t) => {
+    const { monitor, backend } = await setUp(t);
+    await monitor.start();
+    const before = Date.now();
+    backend.upSince = 0;
+    monitor.agentAnswered(backend, 'i-1');
+    assert.equal(backend.upSince, 0);
+    monitor.agentAnswered(backend, 'i-2');
+    assert.ok(backend.upSince >= before);
+    assert.equal(backend.incarnation, 'i-2');
+  });
+
   test('that failed a call is down at once, and its next check alone decides', async (t) => {
     const { monitor, backend, agent } = await setUp(t, { health: { ...RARELY, rise: 1_000 } });
     await monitor.start();

@@ -25,6 +25,8 @@ export interface HealthMonitor {
   backendReset(backend: Backend): void;
   /** The app server answered a request. Cheap enough for every request. */
   succeeded(backend: Backend): void;
+  /** The agent answered a call, and said in which of its lives. */
+  agentAnswered(backend: Backend, incarnation: string): void;
   /** The agent refused a connection or left a call unanswered. */
   agentFailed(backend: Backend): void;
   /** Calls back after every change of a backend's health; returns how to stop that. */
@@ -62,6 +64,7 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
     connectFailed: (backend, error) => watches.get(backend)?.appFailed(error.message),
     backendReset: (backend) => watches.get(backend)?.appFailed('connection reset'),
     succeeded: (backend) => watches.get(backend)?.appSucceeded(),
+    agentAnswered: (backend, incarnation) => watches.get(backend)?.agentAnswered(incarnation),
     agentFailed: (backend) => watches.get(backend)?.agentFailed(),
     onChange: (listener) => {
       listeners.add(listener);

@@ -60,9 +60,10 @@ function scene(record: Partial<RecordSummary> | undefined) {
       } as RecordSummary | undefined),
     lookup: async () => world.record,
     release: async (): Promise<ReleaseAnswer> => ({ outcome: 'released', epoch: 3, seq: 9 }),
-    adopt: async (_to: Backend, ifEpoch: number): Promise<AdoptAnswer> => ({
+    /** Whoever is asked has the session then. */
+    adopt: async (to: Backend, ifEpoch: number): Promise<AdoptAnswer> => ({
       outcome: 'found',
-      epoch: ifEpoch + 1,
+      epoch: to.id === world.record?.owner && world.record.state === 'active' ? ifEpoch : ifEpoch + 1,
       seq: 9,
       ageMs: 5,
       size: 100,
@@ -104,8 +105,36 @@ test('a session whose owner is up stays where it is', async () => {
   const { mover, session, backend, calls, known } = scene({});
   const placement = await mover.place(session, NO_HINT);
   assert.deepEqual(placement, { backend: backend('app-1'), epoch: 3, outcome: 'stays' });
-  assert.deepEqual(calls, []);
+  assert.deepEqual(calls, ['adopt app-1 if 3: unowned'], 'the app may have lost it');
   assert.equal(known.get(session.ref)?.epoch, 3);
+});
+
+test('an owner that had lost the session serves it in the epoch in which it got it back', async () => {
+  const { mover, session, backend, world, known } = scene({});
+  world.adopt = async () => ({ outcome: 'found', epoch: 4, seq: 9, ageMs: 5, size: 100 });
+  const placement = await mover.place(session, NO_HINT);
+  assert.deepEqual(placement, { backend: backend('app-1'), epoch: 4, outcome: 'stays' });
+  assert.equal(known.get(session.ref)?.epoch, 4);
+});
+
+test('an owner that does not answer for the session loses it to another', async () => {
+  for (const trouble of ['SOURCE_FAILED', 'AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
+    const { mover, session, backend, world } = scene({});
+    const obey = world.adopt;
+    world.adopt = async (to, ifEpoch) => {
+      if (to.id !== 'app-1') return obey(to, ifEpoch);
+      if (trouble === 'SOURCE_FAILED') return { outcome: 'unknown', code: trouble };
+      throw new StickshiftError(trouble, 'away');
+    };
+    const placement = await mover.place(session, NO_HINT);
+    assert.deepEqual([placement.backend, placement.outcome], [backend('app-2'), 'moved'], trouble);
+  }
+});
+
+test('an owner whose store is away is not guessed about', async () => {
+  const { mover, session, world } = scene({});
+  world.adopt = async () => ({ outcome: 'unknown', code: 'STORE_TIMEOUT' });
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'SESSION_UNKNOWN' });
 });
 
 test('a session whose owner and agent are lost is taken over from its last commit', async () => {
@@ -202,7 +231,9 @@ test('when another gateway was quicker, its choice is followed', async () => {
   const { mover, session, backend, world } = scene({});
   backend('app-1').appUp = false;
   backend('app-1').agentUp = false;
-  world.adopt = async () => {
+  const obey = world.adopt;
+  world.adopt = async (to, ifEpoch) => {
+    if (to.id === 'app-3') return obey(to, ifEpoch);
     world.record = { ...(world.record as RecordSummary), owner: 'app-3', epoch: 4 };
     return { outcome: 'moved', owner: 'app-3', epoch: 4 };
   };

@@ -2,6 +2,7 @@ import type { SpanContext } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { AdoptAnswer, HandoffReason } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -14,6 +15,7 @@ import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
 import { HandoffTrace, linkToHandoff, rehydrated } from '../tracing/handoff-trace.ts';
+import { assertPlausible, isBackendsTrouble } from './adopt-answer.ts';
 import { type Release, Releaser } from './release.ts';
 
 /** Where a session is, after it was looked up and, if need be, moved. */
@@ -124,7 +126,9 @@ export class Mover {
       counters.lookups.found += 1;
       const owner = session.pool.backends.get(record.owner);
       if (owner && record.state === 'active' && !unanswered.has(owner) && serves(owner, lost)) {
-        return this.#remember(session, owner, record.epoch, 'stays');
+        const placement = await this.#confirm(session, record, owner, lost);
+        if (placement) return placement;
+        continue;
       }
       const placement = await this.#handOff(session, record, owner, lost, unanswered);
       if (placement) return placement;
@@ -155,6 +159,39 @@ export class Mover {
       }
       throw new StickshiftError('SESSION_UNKNOWN', 'the record could not be looked up', { cause: error });
     }
+  }
+
+  /**
+   * Has the owner make sure that its app has the session, since either may have been started anew: PHP does not ask for a file
+   * that it misses, it begins an empty session. `undefined` when the record has to be read again.
+   */
+  async #confirm(
+    session: SessionReference,
+    record: RecordSummary,
+    owner: Backend,
+    lost: Set<Backend>,
+  ): Promise<Placement | undefined> {
+    const { agentClient, health, logger } = this.#options;
+    try {
+      const request = { sessionId: session.id, ifEpoch: record.epoch, reason: 'unowned' } as const;
+      const answer = await agentClient.adopt(owner, request);
+      assertPlausible(answer, record, owner);
+      if (answer.outcome === 'found') {
+        if (answer.incarnation) health.agentAnswered(owner, answer.incarnation);
+        return this.#remember(session, owner, answer.epoch, 'stays');
+      }
+      if (answer.outcome !== 'unknown') return undefined;
+      if (!isBackendsTrouble(answer.code)) {
+        throw new StickshiftError('SESSION_UNKNOWN', `the owner cannot tell: ${answer.code}`);
+      }
+    } catch (error) {
+      const failure = asStickshiftError(error);
+      if (failure.source !== 'agent') throw failure;
+      if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
+      logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: session.key }, 'owner gave no good answer');
+    }
+    lost.add(owner);
+    return undefined;
   }
 
   /** One hand-off; `undefined` when the record has to be read again. */
@@ -248,6 +285,7 @@ export class Mover {
     switch (answer.outcome) {
       case 'found': {
         counters.moves[reason] += 1;
+        if (answer.incarnation) health.agentAnswered(target, answer.incarnation);
         const tookMs = Math.round(performance.now() - started);
         log.info({ ...rehydrated(answer), tookMs }, 'session moved');
         const placement = this.#remember(session, target, answer.epoch, 'moved');
@@ -260,7 +298,7 @@ export class Mover {
         // The record is not what it was a moment ago: read it again.
         return undefined;
       case 'unknown':
-        if (isOwnTrouble(answer.code)) {
+        if (isBackendsTrouble(answer.code)) {
           lost.add(target);
           log.warn({ code: answer.code }, 'target cannot take the session; trying another');
           return undefined;
@@ -307,20 +345,6 @@ export class Mover {
   }
 }
 
-/**
- * Every change of owner raises the epoch. Who claims to have a session of another without that does not own it, and would
- * serve a copy that nobody can commit.
- */
-function assertPlausible(answer: AdoptAnswer, record: RecordSummary, target: Backend): void {
-  if (answer.outcome !== 'found') return;
-  const least = record.owner === target.id ? record.epoch : record.epoch + 1;
-  if (answer.epoch >= least) return;
-  throw new StickshiftError(
-    'AGENT_INVALID',
-    `agent of ${target.id}: it adopted epoch ${answer.epoch} of a session at epoch ${record.epoch}`,
-  );
-}
-
 function isAlive(backend: Backend, lost: ReadonlySet<Backend>): boolean {
   return backend.isUp(Date.now()) && !lost.has(backend);
 }
@@ -328,11 +352,6 @@ function isAlive(backend: Backend, lost: ReadonlySet<Backend>): boolean {
 /** Still serves what cannot be had elsewhere. */
 function isDrained(backend: Backend, lost: ReadonlySet<Backend>): boolean {
   return backend.adminState !== 'ready' && isAlive(backend, lost);
-}
-
-/** Says something about the target and nothing about the session. */
-function isOwnTrouble(code: string): boolean {
-  return code === 'SOURCE_FAILED' || code === 'SESSION_UNPROTECTED';
 }
 
 /** Serves the sessions that it owns. */

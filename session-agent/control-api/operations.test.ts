@@ -45,7 +45,8 @@ test('an adopt is a span under the gateway’s, with what a reader of the trace 
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const caller = propagation.extract(context.active(), { traceparent });
     const request = { backend: 'app-1', sessionId: 'alice', ifEpoch: 2, reason: 'takeover' as const };
-    assert.equal(await context.with(caller, () => operations.adopt(request)), found);
+    const answer = await context.with(caller, () => operations.adopt(request));
+    assert.deepEqual(answer, { ...found, incarnation: 'first' });
 
     const [within, adopt] = finished;
     assert.equal(adopt?.name, 'session.adopt');

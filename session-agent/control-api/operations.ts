@@ -61,7 +61,7 @@ export function tracedOperations(
             });
           }
         }
-        return answer;
+        return answer.outcome === 'found' ? { ...answer, incarnation } : answer;
       }),
     release: ({ sessionId }) =>
       spanned(SPAN.release, backend, async (span) => {

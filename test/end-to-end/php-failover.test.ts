@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { SessionLookupAnswer, StateAnswer } from '../../gateway/admin-api/admin-api-types.ts';
@@ -112,6 +114,30 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     await site.command('drain', other.id, '--wait');
     await auditAll(customers);
     assert.ok(customers.every(({ server }) => server === home.id));
+  });
+
+  test('a server that comes back without its session files gets those of its customers again', async (t) => {
+    const { site, customers, home } = await shopping(t);
+    await home.kill();
+    // As a container does whose sessions are in memory. Nobody has asked for them meanwhile.
+    for (const id of home.sessionIds()) await rm(join(home.sessions, `sess_${id}`));
+    await home.start();
+    await site.isUp(home);
+    await auditAll(customers);
+    for (const customer of customers) assert.ok(await customer.add(), customer.name);
+    await auditAll(customers);
+  });
+
+  test('a session that was emptied outlives its agent', async (t) => {
+    const { site, first, home } = await shopping(t);
+    await first.send('POST', '/empty');
+    assert.deepEqual((await first.look()).cart, []);
+    await home.agent.kill();
+    await home.agent.start();
+    await site.isUp(home);
+    const reply = await first.send('POST', '/cart/items', { id: 'after' });
+    assert.equal(reply?.status, 200);
+    assert.deepEqual((await first.look()).cart, ['after']);
   });
 
   test('session_destroy() logs out for good: the old cookie finds an empty cart, also after a failover', async (t) => {

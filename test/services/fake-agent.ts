@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import {
+  type AdoptAnswer,
+  type AdoptRequest,
   AGENT_API,
   type AgentReadiness,
   type CommitAnswer,
@@ -25,7 +27,7 @@ export type AgentReply = (call: AgentCall) => AgentAnswer | Promise<AgentAnswer>
 
 /**
  * A session agent that keeps no sessions: it says that it is ready, records every call, and answers by `replies`, by
- * default as an agent whose app holds nothing.
+ * default as an agent that may serve what the record says is its own, and has no changes to commit.
  */
 export class FakeAgent {
   readonly url: string;
@@ -34,7 +36,10 @@ export class FakeAgent {
   /** Answers `GET /readyz` in place of `readiness`. */
   readyReply: (() => AgentAnswer | Promise<AgentAnswer>) | undefined;
   readonly replies: Record<string, AgentReply> = {
-    [AGENT_API.adopt]: () => ({ body: { outcome: 'absent' } }),
+    [AGENT_API.adopt]: ({ body }) => {
+      const { ifEpoch: epoch } = body as AdoptRequest;
+      return { body: { outcome: 'found', epoch, seq: 1, ageMs: 0, size: 10 } satisfies AdoptAnswer };
+    },
     [AGENT_API.release]: () => ({ body: { outcome: 'not-held' } }),
     [AGENT_API.releaseIdle]: () => ({ body: { released: 0, remaining: 0, unprotected: 0 } }),
     [AGENT_API.commit]: ({ body }) => {
