@@ -88,7 +88,10 @@ export type SessionCommit =
   | { readonly outcome: 'committed'; readonly epoch: number; readonly seq: number }
   /** The app holds no such session, and nothing about it is pending. */
   | { readonly outcome: 'not-held' }
+  /** The app has logged the session out, and its tombstone stands. */
   | { readonly outcome: 'ended' }
+  /** The app changed the session after its logout, by an ID that it should not have taken any more: refused, and gone. */
+  | { readonly outcome: 'late' }
   | { readonly outcome: 'fenced' }
   /** Not capturable or over the size limit: it lives on this backend only. */
   | { readonly outcome: 'unprotected' }

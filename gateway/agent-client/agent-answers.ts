@@ -47,6 +47,7 @@ export const commitAnswer = z.object({
       z.object({ outcome: z.literal('committed'), epoch: count, seq: count }),
       z.object({ outcome: z.literal('not-held') }),
       z.object({ outcome: z.literal('ended') }),
+      z.object({ outcome: z.literal('late') }),
       z.object({ outcome: z.literal('fenced') }),
       z.object({ outcome: z.literal('unprotected') }),
       unknown,

@@ -81,8 +81,10 @@ export class AnswerRelay {
     }
     const commit = () => exchange.trace.run(() => committer.commit(exchange, touched));
     if (spooled.outcome === 'whole') {
-      const epoch = await commit();
-      this.#writeHead({ ...exchange, epoch }, answer, current, spooled.body.length);
+      const committed = await commit();
+      // The client is to be bound to no session any more: should it keep the old ID, its record will be looked up.
+      const [epoch, bound] = committed === 'ended' ? [0, undefined] : [committed, current];
+      this.#writeHead({ ...exchange, epoch }, answer, bound, spooled.body.length);
       exchange.response.end(spooled.body);
       return;
     }

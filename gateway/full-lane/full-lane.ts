@@ -10,6 +10,7 @@ import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { Destinations } from '../routing/destinations.ts';
+import { hideEndedSession } from '../routing/ended-session.ts';
 import type { Router } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
@@ -159,11 +160,13 @@ export class FullLane {
 
   async #sendUntilTaken(exchange: Exchange, active: Active): Promise<void> {
     const { destinations, sender, relay, health, inFlight, counters } = this.#options;
-    const { request, response, route, forwarded, trace } = exchange;
+    const { request, response, forwarded, trace } = exchange;
+    let { route } = exchange;
     const refused = new Set<Backend>();
     for (let attempt = 0; ; attempt++) {
-      const { backend, epoch } = await destinations.choose(route, refused);
+      const { backend, epoch, ended } = await destinations.choose(route, refused);
       if (response.destroyed) return;
+      if (ended) route = hideEndedSession(route, forwarded);
       const stay = new Stay(backend, route.session, inFlight);
       const incarnation = backend.incarnation || undefined;
       active.stay = stay;
@@ -176,7 +179,7 @@ export class FullLane {
         case 'answered':
           health.succeeded(backend);
           return relay.relay(
-            { ...exchange, backend, incarnation, epoch },
+            { ...exchange, route, backend, incarnation, epoch },
             outcome.request,
             outcome.answer,
             () => stay.becomeEndless(),

@@ -20,6 +20,8 @@ function scene() {
   const backend = backendOf(pool, 'app-1');
   backend.appUp = true;
   const asked: (string | undefined)[] = [];
+  const known = new KnownBindings();
+  const session = new SessionReference(pool, 'a-session');
   const world = {
     answer: async (): Promise<SessionCommit> => ({ outcome: 'committed', epoch: 3, seq: 7 }),
   };
@@ -31,14 +33,14 @@ function scene() {
       },
     } as unknown as AgentClient,
     health: { agentFailed: () => undefined } as unknown as HealthMonitor,
-    known: new KnownBindings(),
+    known,
     counters: new GatewayCounters(),
     logger: pino({ level: 'silent' }),
     holdTimeoutMs: HOLD_MS,
   });
-  const commit = () =>
-    committer.commit({ backend, incarnation: 'first' }, [new SessionReference(pool, 'a-session')]);
-  return { world, backend, asked, commit };
+  const commit = () => committer.commit({ backend, incarnation: 'first' }, [session]);
+  const knownOfSession = () => known.get(session.ref);
+  return { world, backend, asked, commit, knownOfSession };
 }
 
 for (const code of ['AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
@@ -64,3 +66,23 @@ test('an agent that went down with its app is not waited for', async () => {
   await assert.rejects(commit(), { code: 'COMMIT_UNKNOWN' });
   assert.equal(asked.length, 2);
 });
+
+test('the answer to a logout goes out, and the session’s ID is looked up when it comes again', async () => {
+  const { world, commit, knownOfSession } = scene();
+  world.answer = async () => ({ outcome: 'ended' });
+  assert.equal(await commit(), 'ended');
+  assert.equal(knownOfSession(), 'doubtful');
+});
+
+for (const [outcome, code] of [
+  ['fenced', 'COMMIT_FENCED'],
+  ['late', 'COMMIT_ENDED'],
+] as const) {
+  test(`a change that is ${outcome} is not acknowledged, and the next request looks the session up`, async () => {
+    const { world, commit, knownOfSession } = scene();
+    await commit();
+    world.answer = async () => ({ outcome });
+    await assert.rejects(commit(), { code });
+    assert.equal(knownOfSession(), 'doubtful');
+  });
+}

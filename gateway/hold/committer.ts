@@ -37,22 +37,25 @@ export class Committer {
   }
 
   /**
-   * Resolves with the epoch of the last session named, 0 when it has no record.
+   * Resolves with the epoch of the last session named, 0 when it has no record; or says that it was logged out.
    *
-   * @throws StickshiftError `COMMIT_FENCED` when the session has moved, `COMMIT_UNKNOWN` when nobody can say that the change is
-   * safe. The answer must be withheld then.
+   * @throws StickshiftError `COMMIT_FENCED` when the session has moved, `COMMIT_ENDED` when it had been logged out before the
+   * change, `COMMIT_UNKNOWN` when nobody can say that the change is safe. The answer must be withheld then.
    */
-  async commit({ backend, incarnation }: AnsweredBy, sessions: readonly SessionReference[]): Promise<number> {
+  async commit(
+    { backend, incarnation }: AnsweredBy,
+    sessions: readonly SessionReference[],
+  ): Promise<number | 'ended'> {
     const { counters } = this.#options;
     const started = performance.now();
     try {
       const commits = await this.#ask({ backend, incarnation }, sessions);
-      let epoch = 0;
+      let last: number | 'ended' = 0;
       for (const [index, commit] of commits.entries()) {
-        epoch = this.#check(commit, sessions[index] as SessionReference, backend);
+        last = this.#check(commit, sessions[index] as SessionReference, backend);
       }
       counters.held.released += 1;
-      return epoch;
+      return last;
     } catch (error) {
       counters.held.withheld += 1;
       throw error;
@@ -95,7 +98,7 @@ export class Committer {
     }
   }
 
-  #check(commit: SessionCommit, session: SessionReference, backend: Backend): number {
+  #check(commit: SessionCommit, session: SessionReference, backend: Backend): number | 'ended' {
     const { known, counters, logger } = this.#options;
     switch (commit.outcome) {
       case 'committed':
@@ -103,20 +106,27 @@ export class Committer {
         return commit.epoch;
       // Logged out, by this request or another: there is nothing left that the answer could acknowledge.
       case 'ended':
-        known.delete(session.ref);
-        return 0;
+        known.doubt(session.ref);
+        return 'ended';
       case 'not-held':
         return 0;
       case 'unprotected':
         counters.unprotected += 1;
         return 0;
       case 'fenced':
-        known.delete(session.ref);
+        known.doubt(session.ref);
         logger.warn(
           { [ATTRIBUTE.sessionKey]: session.key, backend: backend.id },
           'answer withheld: the session has moved',
         );
         throw new StickshiftError('COMMIT_FENCED', 'the session has a newer owner');
+      case 'late':
+        known.doubt(session.ref);
+        logger.warn(
+          { [ATTRIBUTE.sessionKey]: session.key, backend: backend.id },
+          'answer withheld: the session had been logged out',
+        );
+        throw new StickshiftError('COMMIT_ENDED', 'the session was logged out before it was changed');
       case 'unknown':
         logger.warn(
           { [ATTRIBUTE.sessionKey]: session.key, backend: backend.id, code: commit.code },

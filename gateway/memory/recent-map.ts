@@ -28,11 +28,6 @@ export class RecentMap<Key, Value> {
     this.#young.set(key, value);
   }
 
-  delete(key: Key): void {
-    this.#young.delete(key);
-    this.#old.delete(key);
-  }
-
   /** Entries held; one that is in both generations counts twice. */
   get size(): number {
     return this.#young.size + this.#old.size;

@@ -23,8 +23,11 @@ export interface Placement {
   readonly backend: Backend;
   /** Epoch of the record; 0 when there is none. */
   readonly epoch: number;
-  /** `stays`: its owner serves it; `moved`: rehydrated on a new owner; `absent`: no record, any backend will do. */
-  readonly outcome: 'stays' | 'moved' | 'absent';
+  /**
+   * `stays`: its owner serves it; `moved`: rehydrated on a new owner; `absent`: no record, any backend will do; `ended`:
+   * logged out, and any backend will do for whatever begins instead.
+   */
+  readonly outcome: 'stays' | 'moved' | 'absent' | 'ended';
   /** Of `moved`: the span that tells how, if it is recorded. */
   readonly handoff?: SpanContext;
 }
@@ -105,7 +108,7 @@ export class Mover {
   }
 
   async #place(session: SessionReference, hint: PlacementHint): Promise<Placement> {
-    const { counters, logger } = this.#options;
+    const { counters, known, logger } = this.#options;
     const lost = new Set(hint.exclude);
     // Targets whose adopt ended without an answer: it may have happened, so the same target is asked again.
     const unanswered = new Map<Backend, HandoffReason>();
@@ -118,10 +121,15 @@ export class Mover {
         if (release === 'released') continue;
         if (release === 'kept') return this.#remember(session, hint.bound, 0, 'stays');
       }
-      if (!record || record.state === 'ended') {
-        counters.lookups[record ? 'ended' : 'absent'] += 1;
-        const backend = this.#anyBackend(session, hint.bound, lost);
-        return this.#remember(session, backend, 0, 'absent');
+      if (!record) {
+        counters.lookups.absent += 1;
+        return this.#remember(session, this.#anyBackend(session, hint.bound, lost), 0, 'absent');
+      }
+      if (record.state === 'ended') {
+        counters.lookups.ended += 1;
+        // Its ID may come again with every request of this client, and none of them may reach an app.
+        known.doubt(session.ref);
+        return { backend: this.#anyBackend(session, hint.bound, lost), epoch: 0, outcome: 'ended' };
       }
       counters.lookups.found += 1;
       const owner = session.pool.backends.get(record.owner);

@@ -6,6 +6,8 @@ import type { Route, Router } from './router.ts';
 export interface Destination {
   readonly backend: Backend;
   readonly epoch: number;
+  /** The session was logged out: the app must not see its ID again. */
+  readonly ended: boolean;
 }
 
 /** Finds a backend for a request, and another one when that refuses the connection. */
@@ -24,12 +26,14 @@ export class Destinations {
    */
   async choose(route: Route, refused: ReadonlySet<Backend>): Promise<Destination> {
     if (route.backend && !refused.has(route.backend))
-      return { backend: route.backend, epoch: route.boundEpoch };
-    if (!route.session) return { backend: this.#router.balance(route.routing, refused), epoch: 0 };
-    return this.#mover.place(route.session, {
+      return { backend: route.backend, epoch: route.boundEpoch, ended: false };
+    if (!route.session)
+      return { backend: this.#router.balance(route.routing, refused), epoch: 0, ended: false };
+    const { backend, epoch, outcome } = await this.#mover.place(route.session, {
       bound: route.bound,
       boundEpoch: route.boundEpoch,
       exclude: refused,
     });
+    return { backend, epoch, ended: outcome === 'ended' };
   }
 }

@@ -84,7 +84,9 @@ export class Router {
         ? affinity.seenAt
         : 0;
     const known = session && this.#known.get(session.ref);
-    if (known && (seenAt === 0 || known.epoch >= boundEpoch)) {
+    if (known === 'doubtful') {
+      seenAt = 0;
+    } else if (known && (seenAt === 0 || known.epoch >= boundEpoch)) {
       bound = known.backend;
       boundEpoch = known.epoch;
       seenAt = known.at;

@@ -14,14 +14,14 @@ export interface KnownBinding {
  * clients that keep no cookies. Losing an entry costs a lookup in the store, never a session.
  */
 export class KnownBindings {
-  readonly #bindings: RecentMap<string, KnownBinding>;
+  readonly #bindings: RecentMap<string, KnownBinding | 'doubtful'>;
 
   /** @param limit - most entries kept, default 100 000 (about 20 MiB) */
   constructor(limit = 100_000) {
     this.#bindings = new RecentMap(limit);
   }
 
-  get(ref: string): KnownBinding | undefined {
+  get(ref: string): KnownBinding | 'doubtful' | undefined {
     return this.#bindings.get(ref);
   }
 
@@ -29,8 +29,9 @@ export class KnownBindings {
     this.#bindings.set(detached(ref), binding);
   }
 
-  delete(ref: string): void {
-    this.#bindings.delete(ref);
+  /** The session has moved on, or has ended: whatever the client's cookie says, its record has to be looked up. */
+  doubt(ref: string): void {
+    this.#bindings.set(detached(ref), 'doubtful');
   }
 
   get size(): number {

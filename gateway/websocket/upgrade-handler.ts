@@ -10,6 +10,7 @@ import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { Destinations } from '../routing/destinations.ts';
+import { hideEndedSession } from '../routing/ended-session.ts';
 import type { Route, Router } from '../routing/router.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
 import type { WebSocketTunnels } from './tunnels.ts';
@@ -79,11 +80,11 @@ export class UpgradeHandler {
     const { request, client, head, refuse, trace } = upgrade;
     const checked = checkRequest(request);
     request.url = checked.target;
-    const route = router.route(checked);
-    trace.routed(route);
+    const asked = router.route(checked);
+    trace.routed(asked);
     const peer = headers.client(request);
     const forwarded = headers.forBackend(request, peer, { upgrade: true });
-    const { backend, epoch, upstream, attempt } = await this.#connect(route, trace, forwarded);
+    const { route, backend, epoch, upstream, attempt } = await this.#connect(asked, trace, forwarded);
     if (client.destroyed) {
       upstream.destroy();
       attempt?.failed('client-gone');
@@ -105,14 +106,16 @@ export class UpgradeHandler {
     return true;
   }
 
-  async #connect(route: Route, trace: RequestTrace, forwarded: IncomingHttpHeaders) {
+  async #connect(asked: Route, trace: RequestTrace, forwarded: IncomingHttpHeaders) {
     const { destinations, tunnels, health, counters } = this.#options;
     const refused = new Set<Backend>();
+    let route = asked;
     for (let resends = 0; ; resends++) {
-      const { backend, epoch } = await destinations.choose(route, refused);
+      const { backend, epoch, ended } = await destinations.choose(route, refused);
+      if (ended) route = hideEndedSession(route, forwarded);
       const attempt = trace.attempt('GET', backend, resends, forwarded);
       try {
-        return { backend, epoch, attempt, upstream: await tunnels.connect(backend) };
+        return { route, backend, epoch, attempt, upstream: await tunnels.connect(backend) };
       } catch (error) {
         const failure = asStickshiftError(error, 'CONNECT_FAILED');
         attempt?.failed(failure.code);

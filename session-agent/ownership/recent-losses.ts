@@ -1,5 +1,7 @@
 /** How a session was taken from this agent: it moved on, or it was logged out. */
 export type Loss = 'fenced' | 'ended';
+/** `late`: it was logged out before a change that the app made to it all the same. */
+export type RecentLoss = Loss | 'late';
 
 const REMEMBER_MS = 120_000;
 const REMEMBER_AT_MOST = 10_000;
@@ -9,9 +11,9 @@ const REMEMBER_AT_MOST = 10_000;
  * that was refused; with "not held" for an answer, it would let a response go out that must be withheld.
  */
 export class RecentLosses {
-  readonly #losses = new Map<string, { readonly loss: Loss; readonly at: number }>();
+  readonly #losses = new Map<string, { readonly loss: RecentLoss; readonly at: number }>();
 
-  note(sessionId: string, loss: Loss): void {
+  note(sessionId: string, loss: RecentLoss): void {
     // Deleted first, so that the map stays in order of time and the oldest is at its front.
     this.#losses.delete(sessionId);
     this.#losses.set(sessionId, { loss, at: performance.now() });
@@ -21,7 +23,7 @@ export class RecentLosses {
     }
   }
 
-  get(sessionId: string): Loss | undefined {
+  get(sessionId: string): RecentLoss | undefined {
     const entry = this.#losses.get(sessionId);
     return entry && performance.now() - entry.at < REMEMBER_MS ? entry.loss : undefined;
   }

@@ -93,8 +93,9 @@ export class Committer {
   /** The record is somebody else's, or a tombstone: the app's copy must go, before anyone sees more of it. */
   async lose(session: OwnedSession, loss: Loss): Promise<{ readonly outcome: Loss }> {
     const { owned, losses, forgetter } = this.#parts;
-    losses.note(session.id, loss);
-    owned.delete(session, { outcome: loss });
+    const answer = loss === 'ended' && session.isDirty ? 'late' : loss;
+    losses.note(session.id, answer);
+    owned.delete(session, { outcome: answer });
     await forgetter.forget(session.id, session.key);
     return { outcome: loss };
   }

@@ -69,7 +69,7 @@ test('a write after the logout is refused and forgotten', async () => {
   await commitAll(agent, 'alice');
   await source.logout('alice');
   source.write('alice', 'late');
-  assert.deepEqual(await agent.commit(['alice'], PATIENCE_MS), [{ outcome: 'ended' }]);
+  assert.deepEqual(await agent.commit(['alice'], PATIENCE_MS), [{ outcome: 'late' }]);
   await until(() => source.text('alice') === undefined);
   assert.equal(store.records.get(keyOf('alice'))?.state, 'ended');
 });

@@ -120,6 +120,7 @@ class Run {
       }
       case 'fenced':
       case 'ended':
+      case 'late':
         assert.ok(
           lost || this.#takenOver.has(id) || this.#loggedOut.has(id),
           `${commit.outcome} for no reason`,

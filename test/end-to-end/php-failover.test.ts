@@ -47,6 +47,9 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
         await pause(10);
       }
     });
+    await eventually('everybody is at it', () =>
+      customers.every(({ ledger }) => ledger.count('acknowledged') > 5),
+    );
     await home.kill();
     const before = new Map(moving.map((customer) => [customer, customer.ledger.count('acknowledged')]));
     await eventually('everybody goes on shopping on the other server', () =>
@@ -160,6 +163,33 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     await site.isUp(home);
     await other.kill();
     await isOver();
+  });
+
+  test('who keeps the cookie after a logout gets a cart that is safe', async (t) => {
+    const { site, first, home } = await shopping(t);
+    const dead = first.sessionId;
+    await first.send('POST', '/logout');
+    assert.equal(first.sessionId, dead, 'the shop leaves the cookie where it is');
+    const next = new Customer(site.url, 'next', first.cookies);
+    for (let item = 0; item < 3; item++) assert.ok(await next.add());
+    assert.notEqual(next.sessionId, dead);
+    await home.kill();
+    assert.deepEqual(await next.audit(), []);
+  });
+
+  test('nothing is acknowledged in a session that was logged out unnoticed', async (t) => {
+    const { site, first } = await shopping(t);
+    const dead = first.sessionId;
+    const thief = first.twin();
+    await first.send('GET', '/logout');
+    await eventually(
+      'its tombstone',
+      async () => (await site.admin.lookUp({ session: dead }))?.state === 'ended',
+    );
+    for (let item = 0; item < 3; item++) await thief.add();
+    assert.ok(await thief.add());
+    assert.deepEqual(await thief.audit(), []);
+    assert.notEqual(thief.sessionId, dead);
   });
 
   for (const strictMode of [false, true]) {
