@@ -148,7 +148,12 @@ export class AttemptSender {
     body: RequestBody,
   ): Promise<AttemptOutcome> {
     return new Promise((resolve) => {
-      const attempt = new Attempt(backend, request.method ?? '', body, resolve);
+      const settle = (outcome: AttemptOutcome) => {
+        // Or each further attempt would find the next dead one: a backend that died has left many.
+        if (outcome.kind === 'stale') this.#connections.dropIdle(backend);
+        resolve(outcome);
+      };
+      const attempt = new Attempt(backend, request.method ?? '', body, settle);
       this.#current.set(request, attempt);
       const { web } = this.#proxy;
       try {

@@ -132,6 +132,9 @@ describe('targets', () => {
 });
 
 describe('connections to an app', () => {
+  /** More than a request is tried. */
+  const MANY = 12;
+
   test('are kept and used again', async () => {
     site.serve((app) => (_request, response) => response.end(app.id));
     const first = await send();
@@ -142,6 +145,22 @@ describe('connections to an app', () => {
 
   test('that were closed meanwhile cost a GET nothing', async () => {
     const { app, cookie } = await withDyingConnections();
+    const answer = await send({ headers: { cookie } });
+    assert.deepEqual([answer.status, answer.body], [200, app.id]);
+  });
+
+  test('that were all closed meanwhile cost a GET nothing either, however many there are', async () => {
+    const { app, cookie } = await withDyingConnections();
+    const dying = app.serve;
+    const waiting: (() => void)[] = [];
+    // Nobody is answered before all have come, so that each has a connection of its own.
+    app.serve = (request, response) => {
+      waiting.push(() => dying(request, response));
+      if (waiting.length < MANY) return;
+      app.serve = dying;
+      for (const answer of waiting) answer();
+    };
+    await Promise.all(Array.from({ length: MANY }, () => send({ headers: { cookie } })));
     const answer = await send({ headers: { cookie } });
     assert.deepEqual([answer.status, answer.body], [200, app.id]);
   });
