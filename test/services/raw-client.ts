@@ -1,25 +1,26 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type Reading, readResponses, type StrictResponse } from './strict-http.ts';
+import { Watchers } from './watchers.ts';
 
 /** A client on a raw socket: sends any bytes at all and reads the answers strictly. */
 export class RawClient {
   readonly socket: Socket;
   closed = false;
   #received: Buffer = Buffer.alloc(0);
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk]);
-      this.#look();
+      this.#watchers.look();
     });
     // A server that refuses a request may reset the connection; `close` follows and says so.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.closed = true;
-      this.#look();
+      this.#watchers.look();
     });
   }
 
@@ -49,22 +50,10 @@ export class RawClient {
   }
 
   until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!condition()) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      look();
-    });
+    return this.#watchers.until(condition);
   }
 
   destroy(): void {
     this.socket.destroy();
-  }
-
-  #look(): void {
-    for (const look of this.#watchers) look();
   }
 }

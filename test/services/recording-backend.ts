@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type Reading, readRequests, type StrictRequest } from './strict-http.ts';
+import { Watchers } from './watchers.ts';
 
 /** One connection that the backend was given: every byte of it, and what a strict reader makes of them. */
 export class RecordedConnection {
@@ -43,7 +44,7 @@ export class RecordingBackend {
   answer: Answer = plainAnswer;
   readonly #server: Server;
   #connections: RecordedConnection[] = [];
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
 
   private constructor(server: Server) {
     this.#server = server;
@@ -75,15 +76,7 @@ export class RecordingBackend {
 
   /** Resolves when `condition` holds; it is looked at again after everything that happens here. */
   until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!condition()) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      look();
-    });
+    return this.#watchers.until(condition);
   }
 
   /** Drops what was recorded and ends the connections, so that the next test starts with none. */
@@ -111,17 +104,13 @@ export class RecordingBackend {
         const answer = request.target === HEALTH_PATH ? plainAnswer(request) : this.answer(request);
         if (answer !== undefined) socket.write(answer, 'latin1');
       }
-      this.#look();
+      this.#watchers.look();
     });
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       connection.closed = true;
-      this.#look();
+      this.#watchers.look();
     });
-    this.#look();
-  }
-
-  #look(): void {
-    for (const look of this.#watchers) look();
+    this.#watchers.look();
   }
 }
