@@ -160,7 +160,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       drains,
       agentClient,
       metricsHandler: options.metricsHandler,
-      gatewayStatus: () => ({ startedAt, webSockets: tunnels.count, ...counters }),
+      gatewayStatus: () => ({
+        startedAt,
+        webSockets: tunnels.count,
+        ...counters,
+        holdTimeMs: Math.round(counters.holdTimeMs),
+      }),
       stopping: () => stopping,
       token: settings.admin.token,
       loopback: isLoopback(adminHost),
