@@ -153,7 +153,7 @@ export class Mover {
    * good until a commit says otherwise, so a store that is away does not lock out those who need no move.
    */
   async #lookup(session: SessionReference, hint: PlacementHint): Promise<RecordSummary | undefined | 'held'> {
-    const { store, agentClient, counters } = this.#options;
+    const { store, agentClient, counters, logger } = this.#options;
     try {
       return await store.lookup(session.key);
     } catch (error) {
@@ -162,7 +162,12 @@ export class Mover {
       if (bound && boundEpoch > 0 && serves(bound, exclude)) {
         const answer = await agentClient
           .adopt(bound, { sessionId: session.id, ifEpoch: boundEpoch, reason: 'unowned' })
-          .catch(() => undefined);
+          .catch((failure: unknown) => {
+            logger.warn(
+              { err: failure, [ATTRIBUTE.sessionKey]: session.key },
+              'bound agent cannot tell either',
+            );
+          });
         if (answer?.outcome === 'found') return 'held';
       }
       throw new StickshiftError('SESSION_UNKNOWN', 'the record could not be looked up', { cause: error });
