@@ -43,6 +43,9 @@ const storeSchema = z
       .default('sqlite:.stickshift/sessions.sqlite')
       .describe('Where snapshots are kept. Gateways and agents of one installation share it.'),
     commandTimeout: duration('500ms').describe('How long one store command may take.'),
+    settle: duration('5s').describe(
+      'After the store was restarted, failed over or lost data, how long no session is taken over, so that owners can write again what it forgot.',
+    ),
     encryption: z
       .strictObject({ keys: keyList })
       .prefault({})
@@ -164,6 +167,21 @@ const healthSchema = z
   })
   .prefault({});
 
+const durability = z.enum(['async', 'ack', 'replica']);
+const hold = z.enum(['writes', 'all', 'never']);
+const onStoreDown = z.enum(['serve', 'refuse']);
+
+const durabilityRouteSchema = z.strictObject({
+  paths: z.array(z.string().startsWith('/')).min(1).describe('Path prefixes that this applies to.'),
+  methods: z
+    .array(z.string().regex(/^[A-Z-]+$/, 'expected a method in capitals, such as POST'))
+    .optional()
+    .describe('Only these methods. Default: all.'),
+  durability: durability.optional().describe('Default: the pool’s.'),
+  hold: hold.optional().describe('Default: the pool’s.'),
+  onStoreDown: onStoreDown.optional().describe('Default: the pool’s.'),
+});
+
 const poolSchema = z.strictObject({
   application: name.optional().describe('Application name in session keys. Default: the pool’s name.'),
   match: z
@@ -180,16 +198,29 @@ const poolSchema = z.strictObject({
     .enum(['least-connections', 'round-robin', 'rendezvous'])
     .default('least-connections')
     .describe('How an unbound client gets its backend.'),
-  durability: z
-    .enum(['ack'])
+  durability: durability
     .default('ack')
-    .describe('`ack`: the answer to a write reaches the client only after its commit.'),
-  hold: z
-    .enum(['writes', 'all', 'never'])
+    .describe(
+      'What must be true before the answer to a write goes out. `async`: the agent has noted it; `ack`: the store has it; `replica`: replicas of the store have it too (Redis).',
+    ),
+  replicas: z.number().int().min(1).max(16).default(1).describe('For `replica`: how many replicas.'),
+  onStoreDown: onStoreDown
+    .default('serve')
+    .describe(
+      'While the store cannot be reached. `serve`: the answer to a write goes out once the change is in the agent’s journal on disk, and counts as at risk; `refuse`: it gets 503. `replica` always refuses.',
+    ),
+  hold: hold
     .default('writes')
     .describe(
       'Which answers wait for their commit: unsafe methods and answers that set the session; every one; none.',
     ),
+  routes: z
+    .array(durabilityRouteSchema)
+    .default([])
+    .describe('Other durability for some paths; the first entry that fits counts.'),
+  maxSnapshotAge: optionalDuration().describe(
+    'A takeover refuses a snapshot last committed longer ago than this. Default: any age will do.',
+  ),
   health: healthSchema,
   ejection: z
     .strictObject({
@@ -258,6 +289,24 @@ const filesSourceSchema = z.strictObject({
   ),
 });
 
+const journalSchema = z
+  .strictObject({
+    directory: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Where the journal is kept; of this agent alone. Default: `.stickshift/journal/` and the agent’s name.',
+      ),
+    size: size('64MiB').describe(
+      'Most that the journal may take; beyond it, writes are refused while the store is away.',
+    ),
+  })
+  .prefault({})
+  .describe(
+    'What cannot be committed while the store is away is kept here, and committed after a restart of the agent too.',
+  );
+
 const agentSchema = z.strictObject({
   backend: name.optional().describe('Backend that this agent stands beside. Default: the agent’s name.'),
   pool: name.describe('Pool that the backend belongs to.'),
@@ -275,6 +324,7 @@ const agentSchema = z.strictObject({
       commits: z.number().int().positive().default(32).describe('Commits under way at once.'),
     })
     .prefault({}),
+  journal: journalSchema,
   lifetime: z
     .strictObject({
       absolute: optionalDuration().describe('Longest life of a session, however busy. Default: none.'),

@@ -7,6 +7,7 @@ export const AGENT_API = {
   release: '/v1/sessions/release',
   releaseIdle: '/v1/sessions/release-idle',
   commit: '/v1/sessions/commit',
+  lease: '/v1/lease',
   status: '/v1/status',
   ready: '/readyz',
   health: '/healthz',
@@ -81,11 +82,38 @@ export interface CommitRequest {
    * vouches only for what it has got from the app itself.
    */
   readonly incarnation?: string | undefined;
+  /** Default: `ack`, `onStoreDown` `refuse`. */
+  readonly durability?: CommitDurability | undefined;
+}
+
+/** What the caller's configuration asks for before a response may go out. */
+export interface CommitDurability {
+  /**
+   * `async`: wait for tombstones only; `ack`: until the changes are in the store; `replica`: until `replicas` replicas of the
+   * store have them as well.
+   */
+  readonly mode: 'async' | 'ack' | 'replica';
+  /** For `replica`, from 1. */
+  readonly replicas?: number | undefined;
+  /** `serve`: while the store is away, the agent's journal on disk will do. Not in `replica`. */
+  readonly onStoreDown: 'serve' | 'refuse';
 }
 
 export type SessionCommit =
-  /** Every change that the agent knew of when asked is in the store. */
-  | { readonly outcome: 'committed'; readonly epoch: number; readonly seq: number }
+  /**
+   * Every change that the agent knew of when asked is in the store. `unchanged`: since the request was sent, the agent has
+   * seen no change at all; a source that learns of changes late may have lost one together with its app.
+   */
+  | {
+      readonly outcome: 'committed';
+      readonly epoch: number;
+      readonly seq: number;
+      readonly unchanged?: boolean | undefined;
+    }
+  /** `async`: noted, and committed soon. `seq` is that of the last commit that stands. */
+  | { readonly outcome: 'accepted'; readonly epoch: number; readonly seq: number }
+  /** The store is away; the changes are on the agent's disk and are committed when it is back. At risk until then. */
+  | { readonly outcome: 'journaled'; readonly epoch: number; readonly seq: number }
   /** The app holds no such session, and nothing about it is pending. */
   | { readonly outcome: 'not-held' }
   /** The app has logged the session out, and its tombstone stands. */
@@ -100,6 +128,48 @@ export type SessionCommit =
 export interface CommitAnswer {
   /** In the order of the request. */
   readonly sessions: readonly SessionCommit[];
+}
+
+/**
+ * A lease is an agent's word to one gateway that it lets no session go, and has its app forget none, before this gateway has
+ * been told (*recalled*) and has agreed. While it holds, a gateway may follow a binding without asking anybody.
+ *
+ * The gateway keeps one such call under way at all times. The agent answers as soon as there is a recall that the gateway has
+ * not seen, at the latest after 500 ms. The lease holds for `ttlMs`: for the gateway from when it *sent* the last
+ * call that was answered, for the agent from when it *received* the last call, so that the gateway's view always ends first and
+ * no clocks are compared. Acknowledgements go at once, in a call of their own with `wait` false.
+ */
+export interface LeaseRequest {
+  readonly backend: string;
+  /** Changes at every start of the gateway. */
+  readonly gateway: string;
+  /** Number of the newest recall that the gateway has been given; -1 with its first call, or after its lease has lapsed. */
+  readonly seen: number;
+  /** Recalls that the gateway agrees to: no request of these sessions is under way there, or its answer will be checked. */
+  readonly acknowledged: readonly number[];
+  /** False: answer at once. */
+  readonly wait: boolean;
+  /** The gateway does not trust what it was told of this backend so far; the agent counts a recall on, of no sessions. */
+  readonly renew?: boolean | undefined;
+  /** The gateway stops: it holds no lease any more. */
+  readonly leave?: boolean | undefined;
+}
+
+export interface LeaseAnswer {
+  /** The agent's; another one ends the lease. */
+  readonly incarnation: string;
+  /** Number of the newest recall, from 0. It only grows. */
+  readonly recall: number;
+  readonly ttlMs: number;
+  /** In order of their numbers, those after `seen`; empty for a gateway that holds no lease yet. */
+  readonly recalls: readonly Recall[];
+}
+
+export interface Recall {
+  readonly recall: number;
+  readonly sessionIds: readonly string[];
+  /** `release`: let what is under way finish first; `lost`: the session is somebody else's already, or has ended. */
+  readonly reason: 'release' | 'lost';
 }
 
 export interface AgentReadiness {
@@ -120,6 +190,8 @@ export interface AgentStatus extends AgentReadiness {
   readonly dirty: number;
   /** Of these, not in the store because they are too large or cannot be captured. */
   readonly unprotected: number;
+  /** Of these, whose newest changes are only in the agent's journal: acknowledged while the store was away. */
+  readonly atRisk: number;
   /** Age of the oldest change that is not committed yet, milliseconds; 0 when there is none. */
   readonly exposureMs: number;
   readonly store: 'ok' | 'unreachable';

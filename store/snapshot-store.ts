@@ -45,6 +45,11 @@ export interface Commit {
   /** Sealed snapshot. */
   readonly snapshot: Uint8Array;
   readonly deadlines: Deadlines;
+  /**
+   * Resolve only when so many replicas of the store have it. Default 0. Fewer in time: rejects with
+   * `STORE_NOT_REPLICATED`; the write stands all the same, for now. An adapter without replicas rejects with `STORE_REFUSED`.
+   */
+  readonly replicas?: number;
 }
 
 /** A record has a newer epoch, another owner, or was released: the caller must forget its copy. */
@@ -73,6 +78,12 @@ export type CommitResult = { readonly outcome: 'committed' } | Fenced | Stale | 
 export type ReleaseResult = { readonly outcome: 'released' } | Fenced | Stale | Ended | Absent;
 export type TouchResult = { readonly outcome: 'touched' } | Fenced | Ended | Absent;
 export type EndResult = Ended | Fenced;
+/** `ended`: a tombstone stands under the old key, and the successor's record is not this call's work; nothing was written. */
+export type ReplaceResult = { readonly outcome: 'replaced' } | Fenced | Stale | Ended;
+/** `claimed`: another living agent, at another URL, announces a backend of this ID and application; nothing was written. */
+export type AnnounceResult =
+  | { readonly outcome: 'announced' }
+  | { readonly outcome: 'claimed'; readonly by: BackendAnnouncement };
 export type AdoptResult =
   | { readonly outcome: 'adopted'; readonly record: StoredRecord }
   /** The epoch was not the expected one; `record` says where the session is now. */
@@ -92,6 +103,17 @@ export interface BackendAnnouncement {
   readonly incarnation: string;
   readonly ready: boolean;
   readonly sessions: number;
+}
+
+/** What an operator asked for a backend, as all gateways share it. */
+export interface SharedBackendState {
+  readonly application: string;
+  readonly backend: string;
+  readonly state: 'ready' | 'drain' | 'maintenance';
+  /** When the patience of a drain ends, milliseconds since 1970 by the store's clock; 0 for `ready`. */
+  readonly deadlineAt: number;
+  /** Grows with every change of this backend's state, from 1: a gateway tells by it what it has seen already. */
+  readonly revision: number;
 }
 
 /** A configuration of the store that can lose snapshots, or another reason to look at it. */
@@ -114,20 +136,22 @@ export interface SnapshotStore {
   read(key: SessionKey): Promise<StoredRecord | undefined>;
   /**
    * Writes a snapshot if no tombstone stands, `owner` and `epoch` are the active record's, and `seq` is greater.
-   * An absent record is created with the epoch and seq given: a new session, or one that the store lost.
+   * An absent record is created with the epoch and seq given: a new session, or one that the store lost. A record of an
+   * *older* epoch, whoever owns it, is overwritten: epochs come from this store alone, so it has forgotten an adopt.
    *
    * Sent again because its outcome was not known, it answers `stale` with its own seq if it had been carried out.
    */
   commit(key: SessionKey, commit: Commit): Promise<CommitResult>;
-  /** Moves the idle deadline; the snapshot stays. */
+  /** Moves the idle deadline; the snapshot stays. A record of an older epoch than the caller's counts as absent. */
   touch(key: SessionKey, touch: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>): Promise<TouchResult>;
   /**
    * Gives the session up, with a final commit when one is due, in one step. Idempotent for the same owner and epoch. A
-   * final commit creates an absent record; one that is not newer is `stale`, and the session stays the caller's.
+   * final commit creates an absent record, or one that an older epoch has; one that is not newer is `stale`, and the session
+   * stays the caller's. Without a final commit, a record of an older epoch counts as absent.
    */
   release(
     key: SessionKey,
-    release: Pick<Commit, 'owner' | 'epoch'> & {
+    release: Pick<Commit, 'owner' | 'epoch' | 'replicas'> & {
       readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
     },
   ): Promise<ReleaseResult>;
@@ -140,17 +164,70 @@ export interface SnapshotStore {
   adopt(key: SessionKey, adopt: { readonly owner: string; readonly ifEpoch: number }): Promise<AdoptResult>;
   /**
    * Leaves a tombstone until `until` (milliseconds since 1970). `epoch` 0 means that the caller never committed the
-   * session; then a tombstone is written only if no other owner has a record. Idempotent.
+   * session; then a tombstone is written only if no other owner has a record. A record of an older epoch than the caller's
+   * gives way. Idempotent.
+   *
+   * @param end.stood - the tombstone has stood before and the store may have forgotten it: written whatever the record says
    */
   end(
     key: SessionKey,
-    end: { readonly owner: string; readonly epoch: number; readonly until: number },
+    end: Pick<Commit, 'replicas'> & {
+      readonly owner: string;
+      readonly epoch: number;
+      readonly until: number;
+      readonly stood?: boolean;
+    },
   ): Promise<EndResult>;
+  /**
+   * Change of a session's ID: commits the snapshot under `successor` and leaves a tombstone under `key`, in one step (in a
+   * Redis Cluster, where the two may be on different nodes, in two: the snapshot first). `fenced` and `stale` are as for
+   * {@link end} and {@link commit}, and nothing was written then. Sent again because its outcome was not known, it
+   * answers `replaced`.
+   */
+  replace(
+    key: SessionKey,
+    change: {
+      readonly owner: string;
+      /** Of the old record, as for {@link end}. */
+      readonly epoch: number;
+      /** How long the tombstone stands, milliseconds since 1970. */
+      readonly until: number;
+      readonly successor: SessionKey;
+      readonly commit: Omit<Commit, 'owner'>;
+    },
+  ): Promise<ReplaceResult>;
 
-  /** Announces a backend for `ttlMs` milliseconds. */
-  announce(backend: BackendAnnouncement, ttlMs: number): Promise<void>;
+  /**
+   * Announces a backend for `ttlMs` milliseconds. An announcement by another incarnation at the same agent URL is its former
+   * life and gives way.
+   */
+  announce(backend: BackendAnnouncement, ttlMs: number): Promise<AnnounceResult>;
+  /** Takes back the announcement, if it is still this incarnation's: the agent stops. */
+  withdraw(backend: Pick<BackendAnnouncement, 'application' | 'id' | 'incarnation'>): Promise<void>;
   /** Backends whose announcement has not run out. */
   backends(): Promise<BackendAnnouncement[]>;
+
+  /** Sets what an operator asked for; resolves with it as it stands, `revision` and `deadlineAt` filled in. */
+  setBackendState(
+    change: Pick<SharedBackendState, 'application' | 'backend' | 'state'> & {
+      /** How long a drain may take, milliseconds. */
+      readonly deadlineMs: number;
+    },
+  ): Promise<SharedBackendState>;
+  /** What operators have asked for the backends of an application; a backend that never was changed is not among them. */
+  backendStates(application: string): Promise<SharedBackendState[]>;
+
+  /**
+   * How long what the store says of the past must not be relied on, milliseconds; 0: it can be. The store was restarted, has
+   * failed over or was emptied, and those who own sessions are given time (`store.settle`) to write again what it may have
+   * forgotten. Until then an absent record, an old epoch or a missing tombstone means nothing; what an owner commits counts.
+   * Known without asking the store: adapters find out when they connect, before any operation goes through.
+   */
+  readonly settlingMs: number;
+  /** Calls back each time settling begins; returns how to stop that. */
+  onSettling(listener: () => void): () => void;
+  /** Prolongs the settling for everybody, to at least `ms` from now: an owner is not done yet. */
+  prolongSettling(ms: number): Promise<void>;
 
   /** Asks the store for a sign of life; rejects when there is none. Returns what an operator should change about it. */
   check(): Promise<StoreWarning[]>;

@@ -26,6 +26,11 @@ export type AppToAgent =
   | { readonly t: 'expired'; readonly ids: readonly string[] }
   /** Logout. Answered when the tombstone stands. */
   | { readonly t: 'destroy'; readonly n: number; readonly id: string }
+  /**
+   * The app gave a session another ID, as at a login. Answered at once; `id` is retired when the first bytes of `successor`
+   * are committed, in one step, and no response acknowledges either before.
+   */
+  | { readonly t: 'replace'; readonly n: number; readonly id: string; readonly successor: string }
   /** The app was asked for a session that it does not hold. Answered with `session`. */
   | { readonly t: 'load'; readonly n: number; readonly id: string }
   | LinkAnswer;

@@ -5,8 +5,12 @@ export interface CapturedSession {
   readonly idleAt: number;
 }
 
-/** How a session left an app. */
-export type SessionEnd = 'logout' | 'expired';
+/**
+ * How a session left an app. `removed`: by a request that may still be under way, and that may be a logout or have moved the
+ * session to another ID; if that request dies, the session must not be gone. It counts as a logout as soon as a commit is asked
+ * for it, or when the session has not come back for half a minute.
+ */
+export type SessionEnd = 'logout' | 'removed' | 'expired';
 
 /** What a source tells the agent. All session IDs are the app's own. */
 export interface SourceListener {
@@ -16,9 +20,11 @@ export interface SourceListener {
   touched(id: string, idleAt: number): void;
   /**
    * The session is gone from the app. A `logout` resolves when its tombstone stands, and rejects when that could not
-   * be brought about in time.
+   * be brought about in time; the others resolve at once.
    */
   ended(id: string, how: SessionEnd): Promise<void>;
+  /** The app goes on with the session under another ID; the old one is retired when the successor's first bytes stand. */
+  replaced(id: string, successor: string): void;
   /**
    * The app was asked for a session that it does not hold. Resolves with the bytes when this backend owns the session
    * or may take it, with `undefined` when no record of it exists, and rejects when that cannot be known.
