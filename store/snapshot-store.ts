@@ -110,8 +110,11 @@ export interface SharedBackendState {
   readonly application: string;
   readonly backend: string;
   readonly state: 'ready' | 'drain' | 'maintenance';
-  /** When the patience of a drain ends, milliseconds since 1970 by the store's clock; 0 for `ready`. */
-  readonly deadlineAt: number;
+  /**
+   * What is left of the patience of a drain, milliseconds, by the store's clock at the time of this answer; 0 when it is over and
+   * for `ready`. A duration, so that nobody compares two clocks.
+   */
+  readonly remainingMs: number;
   /** Grows with every change of this backend's state, from 1: a gateway tells by it what it has seen already. */
   readonly revision: number;
 }
@@ -207,7 +210,7 @@ export interface SnapshotStore {
   /** Backends whose announcement has not run out. */
   backends(): Promise<BackendAnnouncement[]>;
 
-  /** Sets what an operator asked for; resolves with it as it stands, `revision` and `deadlineAt` filled in. */
+  /** Sets what an operator asked for; resolves with it as it stands, `revision` and `remainingMs` filled in. */
   setBackendState(
     change: Pick<SharedBackendState, 'application' | 'backend' | 'state'> & {
       /** How long a drain may take, milliseconds. */
