@@ -15,8 +15,11 @@ export class GatewayCounters {
     failed: 0,
     contended: 0,
   };
-  /** Held answers: released after their commit, withheld, or streamed because they were too large to hold. */
-  readonly held = { released: 0, withheld: 0, overflowed: 0 };
+  /**
+   * Held answers: released after their commit, released with the commit to come (`async`), released from the agent's journal
+   * while the store was away, withheld, or streamed because they were too large to hold.
+   */
+  readonly held = { released: 0, accepted: 0, atRisk: 0, withheld: 0, overflowed: 0 };
   /** Answers of sessions that the agent cannot save: served, and living on one backend only. */
   unprotected = 0;
   /** Sum of the time that answers were held, milliseconds. */

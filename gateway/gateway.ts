@@ -21,7 +21,9 @@ import { AttemptSender } from './full-lane/attempt.ts';
 import { BackendConnections } from './full-lane/backend-connections.ts';
 import { FullLane } from './full-lane/full-lane.ts';
 import { createHealthMonitor } from './health/health-monitor.ts';
+import { Acknowledgements } from './hold/acknowledgements.ts';
 import { Committer } from './hold/committer.ts';
+import { holdRules } from './hold/hold-rules.ts';
 import { publishMetrics } from './metrics.ts';
 import { Mover } from './moves/mover.ts';
 import { Destinations } from './routing/destinations.ts';
@@ -77,11 +79,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         backendIds: [...pool.backends.keys()],
       }),
       balancer: createBalancer(pool.config.balance),
+      holds: holdRules(pool.config),
     });
   }
 
   const counters = new GatewayCounters();
   const known = new KnownBindings();
+  const acknowledged = new Acknowledgements();
   const inFlight = new InFlightSessions();
   const health = createHealthMonitor({ pools, agentToken: secrets.agentToken, logger });
   const agentClient = createAgentClient({ token: secrets.agentToken, timeoutMs: settings.timeouts.agent });
@@ -112,6 +116,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         agentClient,
         health,
         known,
+        acknowledged,
         counters,
         logger,
         holdTimeoutMs: settings.timeouts.hold,

@@ -12,6 +12,7 @@ import type {
 // An agent may be older, newer, broken or somebody else: nothing it says is used before it has passed here.
 
 const count = z.int().nonnegative();
+const epochAndSeq = { epoch: count, seq: count };
 const unknown = z.object({ outcome: z.literal('unknown'), code: z.string().max(64) });
 
 export const adoptAnswer = z.discriminatedUnion('outcome', [
@@ -44,7 +45,9 @@ export const releaseIdleAnswer = z.object({
 export const commitAnswer = z.object({
   sessions: z.array(
     z.discriminatedUnion('outcome', [
-      z.object({ outcome: z.literal('committed'), epoch: count, seq: count }),
+      z.object({ outcome: z.literal('committed'), ...epochAndSeq, unchanged: z.boolean().optional() }),
+      z.object({ outcome: z.literal('accepted'), ...epochAndSeq }),
+      z.object({ outcome: z.literal('journaled'), ...epochAndSeq }),
       z.object({ outcome: z.literal('not-held') }),
       z.object({ outcome: z.literal('ended') }),
       z.object({ outcome: z.literal('late') }),
@@ -68,6 +71,7 @@ export const agentStatus = agentReadiness.extend({
   sessions: count,
   dirty: count,
   unprotected: count,
+  atRisk: count,
   exposureMs: z.number().nonnegative(),
   store: z.enum(['ok', 'unreachable']),
   commits: z.object({ committed: count, fenced: count, stale: count, ended: count, failed: count }),

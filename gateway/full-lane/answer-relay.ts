@@ -7,7 +7,7 @@ import type { GatewayCounters } from '../counters.ts';
 import { privateCacheControl } from '../forwarding/private-cache-control.ts';
 import { backendResponseHeaders } from '../forwarding/response-headers.ts';
 import type { Committer } from '../hold/committer.ts';
-import { mustHold } from '../hold/hold-rule.ts';
+import type { HoldDecision } from '../hold/hold-rules.ts';
 import { spool } from '../hold/spool.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
@@ -58,11 +58,11 @@ export class AnswerRelay {
     const current = next ?? session;
 
     const touched = [session, next].filter((reference) => reference !== undefined);
-    const held =
-      !eventStream &&
-      mustHold(routing.pool.config.hold, exchange.request.method ?? '', named !== undefined) &&
-      touched.length > 0;
-    if (held) return this.#hold(exchange, answer, touched, current);
+    const { method = '', url = '' } = exchange.request;
+    const hold = routing.holds({ method, target: url }, named !== undefined);
+    if (hold && !eventStream && touched.length > 0) {
+      return this.#hold(exchange, answer, hold, touched, current);
+    }
     if (eventStream) onEventStream();
     this.#writeHead(exchange, answer, current);
     this.#stream(exchange, answer);
@@ -71,6 +71,7 @@ export class AnswerRelay {
   async #hold(
     exchange: AnsweredExchange,
     answer: IncomingMessage,
+    hold: HoldDecision,
     touched: readonly SessionReference[],
     current: SessionReference | undefined,
   ): Promise<void> {
@@ -79,7 +80,7 @@ export class AnswerRelay {
     if (spooled.outcome === 'broken') {
       throw new StickshiftError('BACKEND_RESET', 'the backend broke off within its answer');
     }
-    const commit = () => exchange.trace.run(() => committer.commit(exchange, touched));
+    const commit = () => exchange.trace.run(() => committer.commit(exchange, touched, hold));
     if (spooled.outcome === 'whole') {
       const committed = await commit();
       // The client is to be bound to no session any more: should it keep the old ID, its record will be looked up.

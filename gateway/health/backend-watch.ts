@@ -4,6 +4,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import { checkAgent } from './agent-check.ts';
 import { type CheckOptions, checkApp } from './app-check.ts';
+import { AppProbe } from './app-probe.ts';
 import { CheckLoop } from './check-loop.ts';
 import type { CheckResult } from './check-result.ts';
 import { Ejection } from './ejection.ts';
@@ -34,6 +35,7 @@ export class BackendWatch {
   readonly #verdicts: Readonly<Record<Part, Verdict>>;
   readonly #loops: Readonly<Record<Part, CheckLoop>>;
   readonly #ejection: Ejection;
+  readonly #probe = new AppProbe(() => this.#isAppAlive());
   // Of its own: a check must neither wait for a connection that requests use nor be answered over one of them.
   readonly #connections = new Agent({ keepAlive: true, maxSockets: 2 });
   readonly #stopping = new AbortController();
@@ -97,6 +99,11 @@ export class BackendWatch {
     this.#loneFailureLogged = false;
   }
 
+  /** Whether the app server is alive now, by a check made after this call. */
+  probeApp(): Promise<boolean> {
+    return this.#probe.isAlive();
+  }
+
   /** Learns of a restart, from a check or from the answer to a call. */
   agentAnswered(incarnation: string): void {
     const backend = this.#backend;
@@ -122,6 +129,19 @@ export class BackendWatch {
     if (!this.#verdicts.agent.doubt()) return;
     this.#log.warn({ part: 'agent', reason: 'a call failed' }, `${PARTS.agent} is down`);
     this.#publish();
+  }
+
+  async #isAppAlive(): Promise<boolean> {
+    const { health } = this.#pool.config;
+    const { good } = await checkApp(this.#backend, health.path, {
+      agent: this.#connections,
+      timeoutMs: health.timeout,
+      signal: this.#stopping.signal,
+      prompted: true,
+    });
+    // It is not for one bad answer to take a backend down, but the checks that do should look now.
+    if (!good) this.#loops.app.prompt();
+    return good;
   }
 
   async #check(part: Part, prompted: boolean): Promise<void> {

@@ -25,6 +25,8 @@ export interface HealthMonitor {
   backendReset(backend: Backend): void;
   /** The app server answered a request. Cheap enough for every request. */
   succeeded(backend: Backend): void;
+  /** Whether the app server is alive, by a check made after this call; those who ask at once share one. */
+  probeApp(backend: Backend): Promise<boolean>;
   /** The agent answered a call, and said in which of its lives. */
   agentAnswered(backend: Backend, incarnation: string): void;
   /** The agent refused a connection or left a call unanswered. */
@@ -64,6 +66,7 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
     connectFailed: (backend, error) => watches.get(backend)?.appFailed(error.message),
     backendReset: (backend) => watches.get(backend)?.appFailed('connection reset'),
     succeeded: (backend) => watches.get(backend)?.appSucceeded(),
+    probeApp: async (backend) => (await watches.get(backend)?.probeApp()) ?? false,
     agentAnswered: (backend, incarnation) => watches.get(backend)?.agentAnswered(incarnation),
     agentFailed: (backend) => watches.get(backend)?.agentFailed(),
     onChange: (listener) => {

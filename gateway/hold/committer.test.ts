@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pino } from 'pino';
-import type { SessionCommit } from '../../protocol/agent-api.ts';
+import type { CommitRequest, SessionCommit } from '../../protocol/agent-api.ts';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
@@ -9,38 +8,57 @@ import { GatewayCounters } from '../counters.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
+import { recordedLog } from '../testing/recorded-log.ts';
 import { backendOf, testPool } from '../testing/test-pool.ts';
+import { Acknowledgements } from './acknowledgements.ts';
 import { Committer } from './committer.ts';
+import type { HoldDecision } from './hold-rules.ts';
 
 /** Nothing that a test waits for takes so long. */
 const HOLD_MS = 60_000;
+
+const WRITE: HoldDecision = { durability: { mode: 'ack', onStoreDown: 'serve' }, unsafe: true };
 
 function scene() {
   const pool = testPool({ 'app-1': {} });
   const backend = backendOf(pool, 'app-1');
   backend.appUp = true;
-  const asked: (string | undefined)[] = [];
+  const asked: Omit<CommitRequest, 'backend'>[] = [];
   const known = new KnownBindings();
+  const acknowledged = new Acknowledgements();
+  const counters = new GatewayCounters();
+  const log = recordedLog();
   const session = new SessionReference(pool, 'a-session');
   const world = {
     answer: async (): Promise<SessionCommit> => ({ outcome: 'committed', epoch: 3, seq: 7 }),
+    isAppAlive: true,
+    probes: 0,
   };
   const committer = new Committer({
     agentClient: {
-      commit: async (_to: Backend, { incarnation }: { incarnation?: string }) => {
-        asked.push(incarnation);
+      commit: async (_to: Backend, request: Omit<CommitRequest, 'backend'>) => {
+        asked.push(request);
         return { sessions: [await world.answer()] };
       },
     } as unknown as AgentClient,
-    health: { agentFailed: () => undefined } as unknown as HealthMonitor,
+    health: {
+      agentFailed: () => undefined,
+      probeApp: async () => {
+        world.probes += 1;
+        return world.isAppAlive;
+      },
+    } as unknown as HealthMonitor,
     known,
-    counters: new GatewayCounters(),
-    logger: pino({ level: 'silent' }),
+    acknowledged,
+    counters,
+    logger: log.logger,
     holdTimeoutMs: HOLD_MS,
   });
-  const commit = () => committer.commit({ backend, incarnation: 'first' }, [session]);
+  const commit = (decision = WRITE) =>
+    committer.commit({ backend, incarnation: 'first' }, [session], decision);
   const knownOfSession = () => known.get(session.ref);
-  return { world, backend, asked, commit, knownOfSession };
+  const isAhead = (seq: number) => acknowledged.areAheadOf(session.ref, seq);
+  return { world, backend, asked, commit, knownOfSession, isAhead, counters, log };
 }
 
 for (const code of ['AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
@@ -52,7 +70,10 @@ for (const code of ['AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
       return obey();
     };
     assert.equal(await commit(), 3);
-    assert.deepEqual(asked, ['first', 'first', 'first']);
+    assert.deepEqual(
+      asked.map(({ incarnation }) => incarnation),
+      ['first', 'first', 'first'],
+    );
   });
 }
 
@@ -86,3 +107,48 @@ for (const [outcome, code] of [
     assert.equal(knownOfSession(), 'doubtful');
   });
 }
+
+test('the agent is asked for what the decision says', async () => {
+  const { commit, asked } = scene();
+  const durability = { mode: 'replica', replicas: 2, onStoreDown: 'refuse' } as const;
+  await commit({ durability, unsafe: false });
+  assert.deepEqual(
+    asked.map((request) => request.durability),
+    [durability],
+  );
+});
+
+test('an answer whose change is accepted goes out before its commit, and is remembered as such', async () => {
+  const { world, commit, counters, isAhead } = scene();
+  world.answer = async () => ({ outcome: 'accepted', epoch: 3, seq: 7 });
+  assert.equal(await commit(), 3);
+  assert.partialDeepStrictEqual(counters.held, { accepted: 1, released: 0 });
+  assert.equal(isAhead(7), true);
+});
+
+test('answers from the journal go out, count as at risk, and are logged once for each outage', async () => {
+  const { world, commit, counters, isAhead, log } = scene();
+  world.answer = async () => ({ outcome: 'journaled', epoch: 3, seq: 7 });
+  assert.deepEqual([await commit(), await commit()], [3, 3]);
+  assert.partialDeepStrictEqual(counters.held, { atRisk: 2, released: 0 });
+  assert.equal(isAhead(7), true);
+  assert.equal(log.matching(/at risk/).length, 1);
+});
+
+test('a write of which the agent has seen nothing is acknowledged only while the app server is alive', async () => {
+  const { world, commit, counters } = scene();
+  world.answer = async () => ({ outcome: 'committed', epoch: 3, seq: 7, unchanged: true });
+  assert.equal(await commit(), 3);
+  world.isAppAlive = false;
+  await assert.rejects(commit(), { code: 'COMMIT_UNKNOWN' });
+  assert.equal(counters.held.withheld, 1);
+  assert.equal(await commit({ ...WRITE, unsafe: false }), 3, 'what only reads has nothing to lose');
+  assert.equal(world.probes, 2);
+});
+
+test('a write that has changed the session needs no look at the app server', async () => {
+  const { world, commit } = scene();
+  world.isAppAlive = false;
+  assert.equal(await commit(), 3);
+  assert.equal(world.probes, 0);
+});

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { SessionCommit } from '../../protocol/agent-api.ts';
+import type { CommitDurability, SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
@@ -8,14 +8,19 @@ import type { GatewayCounters } from '../counters.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
+import type { HoldDecision } from './hold-rules.ts';
 
 /** Pause before an agent that is away is asked again: it may be restarting beside its app. */
 const AGENT_RETRY_PAUSE_MS = 100;
+/** When nothing was journaled for so long, the next time is another outage. */
+const OUTAGE_IS_OVER_MS = 10_000;
 
 interface CommitterOptions {
   readonly agentClient: AgentClient;
   readonly health: HealthMonitor;
   readonly known: KnownBindings;
+  readonly acknowledged: Acknowledgements;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
   /** How long an answer may be held, milliseconds. */
@@ -31,13 +36,16 @@ export interface AnsweredBy {
 /** Waits, for a held answer, until the agent has committed what the answer acknowledges. */
 export class Committer {
   readonly #options: CommitterOptions;
+  /** When each backend last journaled what it could not commit, `performance.now()`. */
+  readonly #journaledAt = new Map<Backend, number>();
 
   constructor(options: CommitterOptions) {
     this.#options = options;
   }
 
   /**
-   * Resolves with the epoch of the last session named, 0 when it has no record; or says that it was logged out.
+   * Resolves, as soon as the answer may go out, with the epoch of the last session named, 0 when it has no record; or says that
+   * it was logged out.
    *
    * @throws StickshiftError `COMMIT_FENCED` when the session has moved, `COMMIT_ENDED` when it had been logged out before the
    * change, `COMMIT_UNKNOWN` when nobody can say that the change is safe. The answer must be withheld then.
@@ -45,16 +53,18 @@ export class Committer {
   async commit(
     { backend, incarnation }: AnsweredBy,
     sessions: readonly SessionReference[],
+    { durability, unsafe }: HoldDecision,
   ): Promise<number | 'ended'> {
     const { counters } = this.#options;
     const started = performance.now();
     try {
-      const commits = await this.#ask({ backend, incarnation }, sessions);
+      const commits = await this.#ask({ backend, incarnation }, sessions, durability);
+      if (unsafe) await this.#assertNothingLost(commits, backend);
       let last: number | 'ended' = 0;
       for (const [index, commit] of commits.entries()) {
         last = this.#check(commit, sessions[index] as SessionReference, backend);
       }
-      counters.held.released += 1;
+      counters.held[releasedAs(commits)] += 1;
       return last;
     } catch (error) {
       counters.held.withheld += 1;
@@ -67,6 +77,7 @@ export class Committer {
   async #ask(
     { backend, incarnation }: AnsweredBy,
     sessions: readonly SessionReference[],
+    durability: CommitDurability,
   ): Promise<readonly SessionCommit[]> {
     const { agentClient, health, holdTimeoutMs } = this.#options;
     const sessionIds = sessions.map((session) => session.id);
@@ -74,7 +85,8 @@ export class Committer {
     for (;;) {
       const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
       try {
-        const answer = await agentClient.commit(backend, { sessionIds, timeoutMs, incarnation });
+        const request = { sessionIds, timeoutMs, incarnation, durability };
+        const answer = await agentClient.commit(backend, request);
         if (answer.sessions.length !== sessions.length) {
           throw new StickshiftError(
             'AGENT_INVALID',
@@ -98,15 +110,36 @@ export class Committer {
     }
   }
 
+  /**
+   * An app server that writes its sessions behind its answers may die in between: its agent has seen no change then, just as if
+   * there had been none. One that is alive after the answer has arrived has not died before.
+   */
+  async #assertNothingLost(commits: readonly SessionCommit[], backend: Backend): Promise<void> {
+    const isDoubtful = commits.some((commit) => commit.outcome === 'committed' && commit.unchanged);
+    if (!isDoubtful || (await this.#options.health.probeApp(backend))) return;
+    throw new StickshiftError('COMMIT_UNKNOWN', 'the app server died, perhaps before it wrote the session');
+  }
+
   #check(commit: SessionCommit, session: SessionReference, backend: Backend): number | 'ended' {
-    const { known, counters, logger } = this.#options;
+    const { known, acknowledged, counters, logger } = this.#options;
     switch (commit.outcome) {
       case 'committed':
         known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        acknowledged.committed(session.ref, commit.seq);
+        return commit.epoch;
+      case 'journaled':
+        this.#noteOutage(backend);
+        known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        acknowledged.pending(session.ref, commit.seq);
+        return commit.epoch;
+      case 'accepted':
+        known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        acknowledged.pending(session.ref, commit.seq);
         return commit.epoch;
       // Logged out, by this request or another: there is nothing left that the answer could acknowledge.
       case 'ended':
         known.doubt(session.ref);
+        acknowledged.forget(session.ref);
         return 'ended';
       case 'not-held':
         return 0;
@@ -135,4 +168,21 @@ export class Committer {
         throw new StickshiftError('COMMIT_UNKNOWN', `the commit did not come about: ${commit.code}`);
     }
   }
+  /** Once for each outage: its answers are counted, and may be many. */
+  #noteOutage(backend: Backend): void {
+    const last = this.#journaledAt.get(backend) ?? Number.NEGATIVE_INFINITY;
+    const now = performance.now();
+    this.#journaledAt.set(backend, now);
+    if (now - last < OUTAGE_IS_OVER_MS) return;
+    this.#options.logger.warn(
+      { pool: backend.pool, backend: backend.id },
+      'the agent cannot reach the store: writes are acknowledged from its journal, and are at risk until the store is back',
+    );
+  }
+}
+
+/** What an answer counts as: as the weakest of what it acknowledges. */
+function releasedAs(commits: readonly SessionCommit[]): 'released' | 'accepted' | 'atRisk' {
+  if (commits.some(({ outcome }) => outcome === 'journaled')) return 'atRisk';
+  return commits.some(({ outcome }) => outcome === 'accepted') ? 'accepted' : 'released';
 }

@@ -1,4 +1,5 @@
 import type { Pool } from '../backends/pool.ts';
+import { isUnder } from './path-prefix.ts';
 
 /**
  * Finds the pool for a request by host and path prefix. The most specific match wins: a named host before any host, then
@@ -36,13 +37,4 @@ export class PoolMatcher {
 
 function hostName(host: string | undefined): string | undefined {
   return host?.toLowerCase().replace(/:\d*$/, '');
-}
-
-/** `/shop` holds `/shop`, `/shop/cart`, `/shop?x` and `/shop;id=1`, but not `/shopping`. */
-function isUnder(prefix: string, target: string): boolean {
-  if (prefix === '/') return true;
-  if (!target.startsWith(prefix)) return false;
-  if (prefix.endsWith('/')) return true;
-  const next = target[prefix.length];
-  return next === undefined || next === '/' || next === '?' || next === ';';
 }

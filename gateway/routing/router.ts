@@ -6,6 +6,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Balancer } from '../balancing/balancer.ts';
 import type { GatewayCounters } from '../counters.ts';
+import type { HoldRules } from '../hold/hold-rules.ts';
 import type { SessionIdReader } from '../session-id/session-id-reader.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
@@ -25,6 +26,7 @@ export interface PoolRouting {
   readonly sessionIds: SessionIdReader;
   readonly affinity: AffinityCookies;
   readonly balancer: Balancer;
+  readonly holds: HoldRules;
 }
 
 /** Where a request goes. */
