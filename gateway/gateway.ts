@@ -14,6 +14,7 @@ import { createBalancer } from './balancing/balancer.ts';
 import { closeServer, createClientServer, openConnections } from './client-server.ts';
 import { GatewayCounters } from './counters.ts';
 import { createDrains } from './drain/drains.ts';
+import { OperatorStates } from './drain/operator-states.ts';
 import { createRequestHeaders } from './forwarding/request-headers.ts';
 import { createTrustedProxies } from './forwarding/trusted-proxies.ts';
 import { AnswerRelay } from './full-lane/answer-relay.ts';
@@ -52,7 +53,8 @@ export interface RunningGateway {
 }
 
 /**
- * Starts a gateway; resolves when every backend has been checked once and both ports are open.
+ * Starts a gateway; resolves when every backend has been checked once, what operators asked for is known (if the store can be
+ * read), and both ports are open.
  *
  * @throws StickshiftError `PORT_IN_USE`, `CONFIG_INVALID`
  */
@@ -151,6 +153,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     },
     logger,
   });
+  const states = new OperatorStates({ pools, store, drains, logger });
 
   let stopping = false;
   const startedAt = Date.now();
@@ -163,6 +166,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       store,
       health,
       drains,
+      states,
       agentClient,
       metricsHandler: options.metricsHandler,
       gatewayStatus: () => ({
@@ -181,7 +185,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
   admin.headersTimeout = settings.timeouts.head;
   publishMetrics(counters, [...routings.values()]);
-  await health.start();
+  // Before anybody is served: a backend that is drained must get no clients because a gateway was started anew.
+  await Promise.all([health.start(), states.start()]);
   try {
     const address = await listen(server, settings.listen, 'gateway.listen');
     const adminAddress = await listen(admin, settings.admin.listen, 'gateway.admin.listen');
@@ -198,6 +203,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
           tunnels.closeAll();
           lane.stop();
         });
+        states.stop();
         drains.close();
         health.stop();
         agentClient.close();
@@ -210,6 +216,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   } catch (error) {
     server.close();
     health.stop();
+    states.stop();
     drains.close();
     agentClient.close();
     throw error;

@@ -67,6 +67,7 @@ export function backendStatus(more: Partial<BackendStatus> = {}): BackendStatus 
       sessions: 340,
       dirty: 3,
       unprotected: 0,
+      atRisk: 0,
       exposureMs: 120,
       store: 'ok',
       commits: { committed: 1, fenced: 0, stale: 0, ended: 0, failed: 0 },

@@ -73,6 +73,7 @@ export type AgentReport =
       | 'sessions'
       | 'dirty'
       | 'unprotected'
+      | 'atRisk'
       | 'exposureMs'
       | 'store'
       | 'commits'

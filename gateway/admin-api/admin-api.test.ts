@@ -10,11 +10,13 @@ import { createAgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import { createDrains } from '../drain/drains.ts';
+import { OperatorStates } from '../drain/operator-states.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import { eventually } from '../testing/eventually.ts';
 import { json, startFakeServer } from '../testing/fake-server.ts';
 import { type RawRequest, rawRequest } from '../testing/raw-request.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
+import { StateStore } from '../testing/state-store.ts';
 import { backendOf, testPool } from '../testing/test-pool.ts';
 import { type AdminApiOptions, createAdminApi } from './admin-api.ts';
 import type { ApiErrorBody, BackendStatus, StateAnswer, StatusAnswer } from './admin-api-types.ts';
@@ -39,6 +41,7 @@ const AGENT_STATUS = {
   sessions: 3,
   dirty: 1,
   unprotected: 1,
+  atRisk: 2,
   exposureMs: 12,
   store: 'ok',
   commits: { committed: 5, fenced: 0, stale: 0, ended: 0, failed: 0 },
@@ -63,7 +66,10 @@ async function setUp(
     inFlightSessions: () => [],
     closeConnections: () => undefined,
     logger: log.logger,
+    noticeMs: 0,
   });
+  const stateStore = new StateStore();
+  const states = new OperatorStates({ pools, store: stateStore, drains, logger: log.logger });
   const { lookup = async () => undefined, firstRoundDone = true, ...rest } = options;
   const server = createServer(
     createAdminApi({
@@ -71,6 +77,7 @@ async function setUp(
       store: { lookup } as Partial<SnapshotStore> as SnapshotStore,
       health: { firstRoundDone } as Partial<HealthMonitor> as HealthMonitor,
       drains,
+      states,
       agentClient,
       metricsHandler: undefined,
       gatewayStatus: () => ({ version: '0.1.0' }),
@@ -95,6 +102,7 @@ async function setUp(
     pool,
     backend,
     drains,
+    stateStore,
     log,
     url,
     port,
@@ -207,6 +215,22 @@ describe('POST /v1/backends/:id/state', () => {
     assert.equal(drain?.reason, 'maintenance');
     assert.equal(drain && drain.deadlineAt - drain.startedAt, 0);
   });
+
+  for (const [code, certainty] of [
+    ['STORE_UNREACHABLE', /was not changed/],
+    ['STORE_TIMEOUT', /may or may not have been changed/],
+  ] as const) {
+    test(`changes nothing while the store, by which the gateways share it, is ${code}`, async (t) => {
+      const { post, backend, stateStore } = await setUp(t);
+      stateStore.failure = new StickshiftError(code, 'no answer from redis:6379');
+      const answer = await post('/v1/backends/app-1/state', { state: 'drain' });
+      assert.equal(answer.status, 503);
+      const { error } = answer.json as ApiErrorBody;
+      assert.equal(error.code, code);
+      assert.match(error.message, certainty);
+      assert.equal(backend.adminState, 'ready');
+    });
+  }
 
   test('ends a drain by ready, and has older bindings checked', async (t) => {
     const { post, backend } = await setUp(t);

@@ -5,6 +5,7 @@ import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Drains } from '../drain/drains.ts';
+import type { OperatorStates } from '../drain/operator-states.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import { accessGuard } from './access-guard.ts';
 import { ADMIN_API, type StatusAnswer } from './admin-api-types.ts';
@@ -21,6 +22,7 @@ export interface AdminApiOptions {
   readonly store: SnapshotStore;
   readonly health: HealthMonitor;
   readonly drains: Drains;
+  readonly states: Pick<OperatorStates, 'set'>;
   readonly agentClient: AgentClient;
   /** Answers `GET /metrics`; `undefined`: there are none (404). */
   readonly metricsHandler: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;

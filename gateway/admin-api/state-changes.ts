@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import * as z from 'zod';
 import { readJsonBody } from '../../json-api/json-body.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Drains } from '../drain/drains.ts';
+import type { OperatorStates } from '../drain/operator-states.ts';
 import { MAX_ADMIN_BODY, type StateAnswer, type StateRequest } from './admin-api-types.ts';
 import { findBackend } from './backend-lookup.ts';
 import { sendJson } from './json-answers.ts';
@@ -21,10 +23,11 @@ const stateRequest = z.strictObject({
 export function stateRoutes(parts: {
   pools: readonly Pool[];
   drains: Drains;
+  states: Pick<OperatorStates, 'set'>;
   logger: Logger;
   defaultDeadlineMs: number;
 }): Route[] {
-  const { pools, drains, logger, defaultDeadlineMs } = parts;
+  const { pools, drains, states, logger, defaultDeadlineMs } = parts;
 
   const answer = (backend: Backend): StateAnswer => {
     const drain = drains.progress(backend);
@@ -36,10 +39,12 @@ export function stateRoutes(parts: {
     };
   };
 
-  const change = (backend: Backend, { state, deadlineMs = defaultDeadlineMs }: StateRequest) => {
-    backend.adminState = state;
-    if (state === 'ready') drains.cancel(backend);
-    else drains.start(backend, state === 'maintenance' ? 0 : deadlineMs);
+  const change = async (backend: Backend, { state, deadlineMs = defaultDeadlineMs }: StateRequest) => {
+    try {
+      await states.set(backend, state, deadlineMs);
+    } catch (error) {
+      throw notSet(backend, asStickshiftError(error));
+    }
   };
 
   return [
@@ -50,7 +55,7 @@ export function stateRoutes(parts: {
         const body = await readJsonBody(request, stateRequest, MAX_ADMIN_BODY);
         const backend = findBackend(pools, id, body.pool ?? query.get('pool') ?? undefined);
         const from = backend.adminState;
-        change(backend, body);
+        await change(backend, body);
         logger.info(
           { pool: backend.pool, backend: backend.id, from, to: body.state, by: request.socket.remoteAddress },
           'operator set the state of a backend',
@@ -66,4 +71,16 @@ export function stateRoutes(parts: {
       },
     },
   ];
+}
+
+/**
+ * Refused rather than done at this gateway alone: the others would go on sending it clients, and no session can be released
+ * into a store that is away.
+ */
+function notSet(backend: Backend, cause: StickshiftError): StickshiftError {
+  const certainty = cause.retrySafe
+    ? 'was not changed'
+    : 'may or may not have been changed; look at the status, and set it again';
+  const message = `the gateways share it through the store, so the state of ${backend.id} ${certainty} (${cause.message})`;
+  return new StickshiftError(cause.code, message, { cause });
 }

@@ -8,6 +8,7 @@ import { Pace } from './pace.ts';
 /** Sessions per call of the agent: few enough that progress shows, many enough that calls do not cost more than releases. */
 const BATCH = 200;
 const CLOSING_MS = 5_000;
+const NOTICE_MS = 1_500;
 
 export interface DrainParts {
   readonly agentClient: AgentClient;
@@ -18,6 +19,11 @@ export interface DrainParts {
   readonly logger: Logger;
   /** After the deadline, how long to wait when nothing moves: for closed connections to be gone, or for the agent. Default 5000. */
   readonly closingMs?: number;
+  /**
+   * Until the other gateways have seen that the backend is drained, they send it new clients: no drain is complete before that.
+   * Default 1500.
+   */
+  readonly noticeMs?: number;
 }
 
 /** One drain of one backend, from its start to its end. */
@@ -27,8 +33,10 @@ export class Drain {
   readonly #log: Logger;
   readonly #pace = new Pace();
   readonly #reason: DrainProgress['reason'];
+  // For people; a drain does not end because somebody sets the clock.
   readonly #startedAt = Date.now();
-  readonly #deadlineAt: number;
+  readonly #deadlineMs: number;
+  readonly #began = performance.now();
   #state: DrainProgress['state'] = 'draining';
   #endedAt: number | undefined;
   #released = 0;
@@ -43,7 +51,7 @@ export class Drain {
     this.#parts = parts;
     this.#backend = backend;
     this.#reason = backend.adminState === 'maintenance' ? 'maintenance' : 'drain';
-    this.#deadlineAt = this.#startedAt + deadlineMs;
+    this.#deadlineMs = deadlineMs;
     this.#log = parts.logger.child({ pool: backend.pool, backend: backend.id });
   }
 
@@ -52,7 +60,7 @@ export class Drain {
       state: this.#state,
       reason: this.#reason,
       startedAt: this.#startedAt,
-      deadlineAt: this.#deadlineAt,
+      deadlineAt: this.#startedAt + this.#deadlineMs,
       ...(this.#endedAt !== undefined && { endedAt: this.#endedAt }),
       released: this.#released,
       ...(this.#remaining !== undefined && { remaining: this.#remaining }),
@@ -64,16 +72,16 @@ export class Drain {
 
   /** Resolves when the drain is over or was cancelled and its last call of the agent has ended. */
   async run(): Promise<void> {
-    this.#log.info({ reason: this.#reason, deadlineMs: this.#deadlineAt - this.#startedAt }, 'drain begins');
+    this.#log.info({ reason: this.#reason, deadlineMs: this.#deadlineMs }, 'drain begins');
     // Without any patience, connections are closed before the agent is asked for the first time.
-    if (this.#deadlineAt > this.#startedAt) await this.#release(this.#deadlineAt);
+    if (this.#deadlineMs > 0) await this.#release(this.#began + this.#deadlineMs);
     if (this.#cancelled) return;
     if (!this.#isDone) {
       this.#state = 'closing';
       const { inFlight } = this.#backend;
       if (inFlight > 0) this.#log.warn({ inFlight }, 'drain deadline: closing what is still under way');
       this.#parts.closeConnections(this.#backend);
-      await this.#release(Date.now() + (this.#parts.closingMs ?? CLOSING_MS));
+      await this.#release(performance.now() + (this.#parts.closingMs ?? CLOSING_MS));
       if (this.#cancelled) return;
     }
     this.#end();
@@ -87,15 +95,25 @@ export class Drain {
 
   /** Everything is released, and nothing is under way that could bring a session back. */
   get #isDone(): boolean {
-    return this.#remaining === 0 && this.#wasQuiet && this.#backend.inFlight === 0 && !this.#agentError;
+    const isQuiet = this.#wasQuiet && this.#backend.inFlight === 0;
+    return this.#remaining === 0 && isQuiet && !this.#agentError && this.#isNoticed;
   }
 
-  /** Releases sessions, batch by batch, until nothing is left, or nothing more can be done, or the time has come. */
+  /** Every gateway knows of the drain by now. */
+  get #isNoticed(): boolean {
+    return performance.now() - this.#began >= (this.#parts.noticeMs ?? NOTICE_MS);
+  }
+
+  /**
+   * Releases sessions, batch by batch, until nothing is left, or nothing more can be done, or the time has come.
+   *
+   * @param until - `performance.now()`
+   */
   async #release(until: number): Promise<void> {
     for (;;) {
       const released = await this.#releaseBatch();
       if (this.#cancelled || this.#isDone) return;
-      const isLate = Date.now() >= until;
+      const isLate = performance.now() >= until;
       if (this.#state === 'draining' && isLate) return;
       // Past the deadline, many sessions may still be left, and every one that is released is one that is not lost.
       if (this.#state === 'closing' && released === 0 && (isLate || this.#nothingToWaitFor)) return;
@@ -107,7 +125,8 @@ export class Drain {
 
   /** What is left cannot be saved, now or later. */
   get #nothingToWaitFor(): boolean {
-    return !this.#agentError && this.#backend.inFlight === 0 && this.#remaining === this.#unprotected;
+    const isStill = this.#backend.inFlight === 0 && this.#remaining === this.#unprotected;
+    return isStill && !this.#agentError && this.#isNoticed;
   }
 
   async #releaseBatch(): Promise<number> {
@@ -138,7 +157,7 @@ export class Drain {
     this.#endedAt = Date.now();
     this.#state = this.#isDone ? 'complete' : 'incomplete';
     const { released, remaining, unprotected, inFlight, agentError } = this.progress;
-    const tookMs = this.#endedAt - this.#startedAt;
+    const tookMs = Math.round(performance.now() - this.#began);
     const numbers = { released, remaining, unprotected, inFlight, agentError, tookMs };
     if (this.#isDone) this.#log.info(numbers, 'drain is complete');
     else this.#log.warn(numbers, 'drain is incomplete: what remains is lost if the app server stops now');

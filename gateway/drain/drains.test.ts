@@ -12,7 +12,7 @@ import { createDrains } from './drains.ts';
 const LONG = 3_600_000;
 
 /** An agent that holds sessions and releases them as the real one does. */
-async function setUp(t: TestContext, held: string[], state: AdminState = 'drain') {
+async function setUp(t: TestContext, held: string[], state: AdminState = 'drain', noticeMs = 0) {
   const sessions = new Set(held);
   const unprotected = new Set<string>();
   const inFlight = new Set<string>();
@@ -41,6 +41,7 @@ async function setUp(t: TestContext, held: string[], state: AdminState = 'drain'
     },
     logger: log.logger,
     closingMs: 300,
+    noticeMs,
   });
   t.after(() => {
     drains.close();
@@ -128,6 +129,18 @@ describe('a drain', () => {
     assert.equal(progress?.released, 1);
     assert.equal(sessions.size, 0);
   });
+
+  for (const state of ['drain', 'maintenance'] as const) {
+    test(`(${state}) is not complete before the other gateways know of it, and releases what they still send`, async (t) => {
+      const { drains, backend, sessions, agent, ended } = await setUp(t, [], state, 200);
+      drains.start(backend, state === 'drain' ? LONG : 0);
+      await eventually(() => agent.requests.length >= 2, 'the agent was asked, and held nothing');
+      assert.equal(drains.progress(backend)?.endedAt, undefined);
+      sessions.add('sent by another gateway');
+      const progress = await ended();
+      assert.deepEqual([progress?.state, progress?.released], ['complete', 1]);
+    });
+  }
 
   test('whose agent cannot be reached says so, keeps trying, and goes on when it is back', async (t) => {
     const { drains, backend, agent, ended, log } = await setUp(t, ids(3));
