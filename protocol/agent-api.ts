@@ -39,9 +39,16 @@ export type AdoptAnswer =
     }
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'ended' }
-  /** Somebody else moved the session first. */
+  /**
+   * The record is not what the caller saw: somebody else moved the session first, or this agent has just released it. Read it
+   * again.
+   */
   | { readonly outcome: 'moved'; readonly owner: string; readonly epoch: number }
-  /** The store cannot be reached, the snapshot cannot be read, or the app does not take it. Nothing may be forwarded. */
+  /**
+   * The store cannot be reached, the snapshot cannot be read, or the app does not take it. Nothing may be forwarded.
+   * `SESSION_MOVING`: the agent is releasing the session, and this call has waited a while for that; wait, and read the record
+   * again.
+   */
   | { readonly outcome: 'unknown'; readonly code: string };
 
 export interface ReleaseRequest {
@@ -53,6 +60,7 @@ export type ReleaseAnswer =
   | { readonly outcome: 'released'; readonly epoch: number; readonly seq: number }
   /** This agent does not hold the session; the record is the truth. */
   | { readonly outcome: 'not-held' }
+  /** `SESSION_MOVING`: not all gateways have let go of the session yet. The release goes on; ask again, or read the record. */
   | { readonly outcome: 'unknown'; readonly code: string };
 
 export interface ReleaseIdleRequest {
@@ -137,13 +145,19 @@ export interface CommitAnswer {
  * The gateway keeps one such call under way at all times. The agent answers as soon as there is a recall that the gateway has
  * not seen, at the latest after 500 ms. The lease holds for `ttlMs`: for the gateway from when it *sent* the last
  * call that was answered, for the agent from when it *received* the last call, so that the gateway's view always ends first and
- * no clocks are compared. Acknowledgements go at once, in a call of their own with `wait` false.
+ * no clocks are compared. Acknowledgements go at once, in a call of their own with `wait` false, as many as are due together.
+ *
+ * `LEASE_REFUSED` (503) instead of an answer: the agent knows of no lease of this gateway, since it was restarted, or since the
+ * lease has run out or was revoked. The gateway holds none from then on and begins again with `seen` -1, which is answered at once.
+ *
+ * What an agent confirms while a recall is on its way to the gateway may be outdated when it arrives. So a binding's stamp is the
+ * `recall` of the lease when the question was *sent*, and a session that was recalled under a higher number stays in doubt.
  */
 export interface LeaseRequest {
   readonly backend: string;
   /** Changes at every start of the gateway. */
   readonly gateway: string;
-  /** Number of the newest recall that the gateway has been given; -1 with its first call, or after its lease has lapsed. */
+  /** `recall` of the last answer that the gateway has got; -1 with its first call, or after its lease has lapsed. */
   readonly seen: number;
   /** Recalls that the gateway agrees to: no request of these sessions is under way there, or its answer will be checked. */
   readonly acknowledged: readonly number[];
@@ -158,17 +172,25 @@ export interface LeaseRequest {
 export interface LeaseAnswer {
   /** The agent's; another one ends the lease. */
   readonly incarnation: string;
-  /** Number of the newest recall, from 0. It only grows. */
+  /**
+   * How far the gateway has been told, from 0: the number of the newest recall, or of the last in `recalls` if more are left
+   * for the next answer. Some numbers stand for no recall (`renew`).
+   */
   readonly recall: number;
   readonly ttlMs: number;
-  /** In order of their numbers, those after `seen`; empty for a gateway that holds no lease yet. */
+  /** In order of their numbers, those after `seen`; empty for a gateway that holds no lease yet. Given again until `seen` covers them. */
   readonly recalls: readonly Recall[];
 }
 
 export interface Recall {
   readonly recall: number;
+  /** None: the app came or went. Bindings stamped before this number need a check; there is nothing to acknowledge. */
   readonly sessionIds: readonly string[];
-  /** `release`: let what is under way finish first; `lost`: the session is somebody else's already, or has ended. */
+  /**
+   * `release`: let what is under way finish first (the agent gives the release up after 10 s); `lost`: the session is somebody
+   * else's already, or has ended, be it by a logout whose own request is still under way. A gateway that does not acknowledge
+   * `lost` within 5 s loses its lease. A request that waits to be placed is not under way: its adopt waits for the release.
+   */
   readonly reason: 'release' | 'lost';
 }
 

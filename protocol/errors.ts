@@ -256,6 +256,12 @@ export const ERROR_KINDS = {
     retrySafe: true,
     publicMessage: 'The session agent serves another backend.',
   },
+  LEASE_REFUSED: {
+    source: 'agent',
+    status: 503,
+    retrySafe: true,
+    publicMessage: 'The session agent grants no lease.',
+  },
   SOURCE_FAILED: {
     source: 'agent',
     status: 503,

@@ -11,6 +11,7 @@ import { observeAgent } from './agent-metrics.ts';
 import { Announcer } from './announcer.ts';
 import { createControlApi } from './control-api/control-api.ts';
 import { tracedOperations } from './control-api/operations.ts';
+import type { LeasesOptions } from './leases/leases.ts';
 import { SessionAgent } from './session-agent.ts';
 import { KeyRing } from './snapshot/key-ring.ts';
 import { SnapshotSeal } from './snapshot/snapshot-seal.ts';
@@ -42,6 +43,7 @@ export interface AgentOptions {
   readonly agentUrl?: string;
   /** Answers `GET /metrics` on the control API. */
   readonly metricsHandler?: RequestListener;
+  readonly leases?: LeasesOptions;
 }
 
 export interface RunningAgent {
@@ -65,7 +67,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     maxSession: config.limits.session,
   });
   const { limits, lifetime } = config;
-  const agent = new SessionAgent({ backend, source, store, seal, deriveKey, logger, limits, lifetime });
+  const agent = new SessionAgent({
+    ...{ backend, source, store, seal, deriveKey, logger, limits, lifetime },
+    ...(options.leases && { leases: options.leases }),
+  });
 
   const readiness = (): AgentReadiness => {
     const reason = agent.notReady;
@@ -85,6 +90,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const server = createControlApi({
     token: secrets.agentToken,
     operations: tracedOperations(agent, { backend, incarnation }, deriveKey),
+    lease: async (request) => ({ incarnation, ...(await agent.leases.call(request)) }),
     readiness,
     status,
     logger,

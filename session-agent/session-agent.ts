@@ -9,6 +9,7 @@ import { Misses } from './handoff/misses.ts';
 import { Reconciler } from './handoff/reconciler.ts';
 import { Rehydration } from './handoff/rehydration.ts';
 import { Releases } from './handoff/releases.ts';
+import { Leases, type LeasesOptions } from './leases/leases.ts';
 import { Forgetter } from './ownership/forgetter.ts';
 import { OwnedSessions } from './ownership/owned-sessions.ts';
 import { RecentLosses } from './ownership/recent-losses.ts';
@@ -50,12 +51,14 @@ export interface SessionAgentOptions {
   readonly times?: BackoffTimes;
   /** How long a logout waits for its tombstone, milliseconds. Default: 5 s. */
   readonly logoutWaitMs?: number;
+  readonly leases?: LeasesOptions;
 }
 
 /** Looks after the sessions of one app server: what it holds of them, what the store holds, and whose they are. */
 export class SessionAgent implements SourceListener {
   readonly counters = new Counters();
   readonly owned: OwnedSessions;
+  readonly leases: Leases;
   readonly expiry: Expiry;
   readonly #options: SessionAgentOptions;
   readonly #queue = new SessionQueue();
@@ -77,6 +80,7 @@ export class SessionAgent implements SourceListener {
     const times = options.times && { times: options.times };
     const queue = this.#queue;
     const losses = new RecentLosses();
+    const leases = new Leases(options.leases);
     const owned = new OwnedSessions(limits.sessions, options.deriveKey);
     const health = new StoreHealth(logger, options.times);
     const dispatcher = new Dispatcher(limits.commits, health);
@@ -113,6 +117,7 @@ export class SessionAgent implements SourceListener {
     const handoff = { ...parts, committer, replicator, logouts, rehydration };
 
     this.owned = owned;
+    this.leases = leases;
     this.#health = health;
     this.#dispatcher = dispatcher;
     this.#forgetter = forgetter;
@@ -159,6 +164,7 @@ export class SessionAgent implements SourceListener {
     this.#logouts.stop();
     this.#forgetter.stop();
     this.#reconciler.stop();
+    this.leases.stop();
     return this.owned.dirty.size + this.#logouts.size;
   }
 
@@ -212,10 +218,12 @@ export class SessionAgent implements SourceListener {
   }
 
   attached(): void {
+    this.leases.doubtAll();
     this.#reconciler.attached();
   }
 
   detached(reason: string): void {
+    this.leases.doubtAll();
     this.#reconciler.detached(reason);
   }
 

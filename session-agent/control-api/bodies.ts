@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type {
   AdoptRequest,
   CommitRequest,
+  LeaseRequest,
   ReleaseIdleRequest,
   ReleaseRequest,
 } from '../../protocol/agent-api.ts';
@@ -30,4 +31,14 @@ export const commitBody: z.ZodType<CommitRequest> = z.object({
   sessionIds: z.array(sessionId).min(1).max(16),
   timeoutMs: z.int().min(0).max(60_000),
   incarnation: z.string().max(128).optional(),
+});
+
+export const leaseBody: z.ZodType<LeaseRequest> = z.object({
+  backend,
+  gateway: z.string().min(1).max(128),
+  seen: z.int().min(-1),
+  acknowledged: z.array(z.int().nonnegative()).max(10_000),
+  wait: z.boolean(),
+  renew: z.boolean().optional(),
+  leave: z.boolean().optional(),
 });

@@ -15,9 +15,11 @@ import {
   type AgentReadiness,
   type AgentStatus,
   type ApiErrorBody,
+  type LeaseAnswer,
+  type LeaseRequest,
 } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
-import { adoptBody, commitBody, releaseBody, releaseIdleBody } from './bodies.ts';
+import { adoptBody, commitBody, leaseBody, releaseBody, releaseIdleBody } from './bodies.ts';
 import type { AgentOperations } from './operations.ts';
 
 /**
@@ -29,6 +31,8 @@ const KEEP_ALIVE_MS = 75_000;
 export interface ControlApiOptions {
   readonly token: string;
   readonly operations: AgentOperations;
+  /** Answers `POST /v1/lease`. In no trace: gateways call it twice a second. */
+  readonly lease: (request: LeaseRequest) => Promise<LeaseAnswer>;
   readonly readiness: () => AgentReadiness;
   readonly status: () => AgentStatus;
   /** Answers `GET /metrics`. Without it there is no such path. */
@@ -79,7 +83,7 @@ export function createControlApi(options: ControlApiOptions): Server {
 }
 
 function createRoutes(options: ControlApiOptions): ReadonlyMap<string, Route> {
-  const { operations, readiness, status, metricsHandler } = options;
+  const { operations, lease, readiness, status, metricsHandler } = options;
 
   /** An operation with a JSON body that names the backend it is meant for. */
   function operation<B extends { readonly backend: string }>(
@@ -104,6 +108,7 @@ function createRoutes(options: ControlApiOptions): ReadonlyMap<string, Route> {
     [AGENT_API.release, operation(releaseBody, operations.release)],
     [AGENT_API.releaseIdle, operation(releaseIdleBody, operations.releaseIdle)],
     [AGENT_API.commit, operation(commitBody, operations.commit)],
+    [AGENT_API.lease, operation(leaseBody, lease)],
     [AGENT_API.status, { method: 'GET', handle: (_, response) => sendJson(response, 200, status()) }],
     [
       AGENT_API.ready,

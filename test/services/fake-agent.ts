@@ -9,7 +9,11 @@ import {
   type AgentReadiness,
   type CommitAnswer,
   type CommitRequest,
+  type LeaseAnswer,
+  type LeaseRequest,
 } from '../../protocol/agent-api.ts';
+import { asStickshiftError } from '../../protocol/errors.ts';
+import { Leases } from '../../session-agent/leases/leases.ts';
 
 export interface AgentCall {
   readonly path: string;
@@ -27,11 +31,14 @@ export type AgentReply = (call: AgentCall) => AgentAnswer | Promise<AgentAnswer>
 
 /**
  * A session agent that keeps no sessions: it says that it is ready, records every call, and answers by `replies`, by
- * default as an agent that may serve what the record says is its own, and has no changes to commit.
+ * default as an agent that may serve what the record says is its own, and has no changes to commit. It grants leases as a
+ * real one does; a test recalls sessions by `leases`, and restarts the agent by giving `readiness` another incarnation.
  */
 export class FakeAgent {
   readonly url: string;
   readonly calls: AgentCall[] = [];
+  /** Calls of `AGENT_API.lease`, which come all the time, and so are not among `calls`. The newest hundred. */
+  readonly leaseCalls: LeaseRequest[] = [];
   readiness: AgentReadiness;
   /** Answers `GET /readyz` in place of `readiness`. */
   readyReply: (() => AgentAnswer | Promise<AgentAnswer>) | undefined;
@@ -46,8 +53,10 @@ export class FakeAgent {
       const { sessionIds } = body as CommitRequest;
       return { body: { sessions: sessionIds.map(() => ({ outcome: 'not-held' })) } satisfies CommitAnswer };
     },
+    [AGENT_API.lease]: ({ body }) => this.#lease(body as LeaseRequest),
   };
   readonly #server: Server;
+  #life: { readonly incarnation: string; readonly leases: Leases } | undefined;
 
   private constructor(server: Server, backend: string, application: string) {
     this.#server = server;
@@ -68,7 +77,18 @@ export class FakeAgent {
     return new FakeAgent(server, options.backend, options.application);
   }
 
+  /** Of the agent's present life. */
+  get leases(): Leases {
+    const { incarnation } = this.readiness;
+    if (this.#life?.incarnation !== incarnation) {
+      this.#life?.leases.stop();
+      this.#life = { incarnation, leases: new Leases({ formerLife: this.#life !== undefined }) };
+    }
+    return this.#life.leases;
+  }
+
   async stop(): Promise<void> {
+    this.#life?.leases.stop();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, 'close');
@@ -85,10 +105,25 @@ export class FakeAgent {
       authorization: request.headers.authorization,
       body: request.method === 'POST' ? await json(request) : undefined,
     };
-    this.calls.push(call);
+    if (path === AGENT_API.lease) {
+      this.leaseCalls.push(call.body as LeaseRequest);
+      if (this.leaseCalls.length > 100) this.leaseCalls.shift();
+    } else {
+      this.calls.push(call);
+    }
     const reply = this.replies[path];
     return reply
       ? await reply(call)
       : { status: 404, body: { error: { code: 'NOT_FOUND', message: path, retrySafe: true } } };
+  }
+
+  async #lease(request: LeaseRequest): Promise<AgentAnswer> {
+    const { incarnation } = this.readiness;
+    try {
+      return { body: { incarnation, ...(await this.leases.call(request)) } satisfies LeaseAnswer };
+    } catch (error) {
+      const { status, code, message, retrySafe } = asStickshiftError(error);
+      return { status, body: { error: { code, message, retrySafe } } };
+    }
   }
 }

@@ -1,0 +1,204 @@
+import type { LeaseAnswer, LeaseRequest, Recall } from '../../protocol/agent-api.ts';
+import { StickshiftError } from '../../protocol/errors.ts';
+import { Lease } from './lease.ts';
+import { RecallLog } from './recall-log.ts';
+import { RecallUnderWay } from './recall-under-way.ts';
+
+/** The clocks of two machines may run at rates that differ this much while one of them is being set right. */
+const CLOCK_DRIFT = 0.01;
+/** A recall of a lost session is agreed to at once. Whoever takes longer than this loses the lease, milliseconds. */
+const LOST_PATIENCE_MS = 5_000;
+const LOG_SIZE = 1024 * 1024;
+const NO_LEASE = 'this gateway holds no lease any more; begin with seen -1';
+/** In the place of a gateway's name, which is never empty. */
+const FORMER_LIFE = '';
+
+export interface LeaseBookOptions {
+  /** How long gateways trust their lease after a call, milliseconds. */
+  readonly ttlMs: number;
+  /** Most leases at once. */
+  readonly limit: number;
+  /** When this agent began. Until `ttlMs` later, gateways may hold leases of its former life. `undefined`: it had none. */
+  readonly bornAt: number | undefined;
+  /** Characters of session IDs that are kept for gateways to catch up on. Default: about a million. */
+  readonly logSize?: number;
+}
+
+/**
+ * Who holds a lease, which recalls there were, and who has not agreed to them yet. Knows no clock: `now` is milliseconds of
+ * one that never goes back.
+ *
+ * The rule that everything here serves: a recall is over only when every gateway that holds a lease *in its own view*, begun
+ * before the recall, has agreed. A gateway counts its lease from when it sent a call, this book from when that call came in,
+ * and calls that come late, twice or in another order can only make a lease longer here.
+ */
+export class LeaseBook {
+  readonly #options: LeaseBookOptions;
+  readonly #holdMs: number;
+  readonly #held = new Map<string, Lease>();
+  /** Leases that nothing prolongs: revoked ones, and those of a former life. Recalls wait until they have run out. */
+  readonly #ending = new Map<Lease, string>();
+  readonly #underWay = new Set<RecallUnderWay>();
+  readonly #log: RecallLog;
+  #recall = 0;
+  #lapsed = 0;
+
+  constructor(options: LeaseBookOptions) {
+    this.#options = options;
+    this.#holdMs = options.ttlMs * (1 + CLOCK_DRIFT);
+    this.#log = new RecallLog(options.logSize ?? LOG_SIZE);
+    if (options.bornAt !== undefined) this.#ending.set(new Lease(options.bornAt), FORMER_LIFE);
+  }
+
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Leases that ran out while a recall waited for them, since the start. */
+  get lapsed(): number {
+    return this.#lapsed;
+  }
+
+  /**
+   * A gateway has called. Returns its lease; `undefined` when it leaves.
+   *
+   * @throws StickshiftError `LEASE_REFUSED`: it holds none, and has to begin with `seen` -1; or there are too many
+   */
+  heard(request: LeaseRequest, now: number): Lease | undefined {
+    this.lapse(now);
+    if (request.leave) return this.#leave(request.gateway);
+    const lease =
+      request.seen < 0
+        ? this.#begin(request.gateway, now)
+        : this.#prolong(request.gateway, request.seen, now);
+    lease.heardAt = now;
+    const acknowledged = new Set(request.acknowledged);
+    for (const recall of lease.owes) if (acknowledged.has(recall.recall)) this.#excuse(recall, lease);
+    if (request.renew) this.#recall++;
+    return lease;
+  }
+
+  /** @throws StickshiftError `LEASE_REFUSED` when the lease has been revoked, has run out or was given back */
+  assertHeld(gateway: string, lease: Lease): void {
+    if (this.#held.get(gateway) !== lease) throw new StickshiftError('LEASE_REFUSED', NO_LEASE);
+  }
+
+  /** Whether there is something to tell a gateway that has been given everything up to `seen`. */
+  hasNews(seen: number): boolean {
+    return this.#log.hasAfter(seen);
+  }
+
+  /** What to tell it. `recall` is as far as `recalls` reach: where some are left for the next answer, not to the newest. */
+  answer(lease: Lease, seen: number): Pick<LeaseAnswer, 'recall' | 'recalls'> {
+    if (seen < 0) return { recall: this.#beginningOf(lease), recalls: [] };
+    const { recalls, isAll } = this.#log.after(seen);
+    return { recall: isAll ? this.#recall : (recalls.at(-1)?.recall ?? seen), recalls };
+  }
+
+  /** Tells every gateway, and asks each that holds a lease now to agree. */
+  recall(sessionIds: readonly string[], reason: Recall['reason'], now: number): RecallUnderWay {
+    this.lapse(now);
+    this.tell(sessionIds, reason);
+    const leases = [...this.#held.values(), ...this.#ending.keys()];
+    const recall = new RecallUnderWay(this.#recall, reason, now, leases);
+    if (!recall.isOver) this.#underWay.add(recall);
+    return recall;
+  }
+
+  /** Tells every gateway, and asks nobody. Of no sessions: bindings from before need a check. */
+  tell(sessionIds: readonly string[], reason: Recall['reason']): void {
+    this.#log.add({ recall: ++this.#recall, sessionIds, reason });
+  }
+
+  giveUp(recall: RecallUnderWay): void {
+    this.#underWay.delete(recall);
+    recall.giveUp();
+  }
+
+  giveUpAll(): void {
+    for (const recall of this.#underWay) this.giveUp(recall);
+  }
+
+  /** Drops the leases whose time is up. Returns when the next one's will be, if a recall waits for any. */
+  lapse(now: number): number | undefined {
+    let next = Number.POSITIVE_INFINITY;
+    const isOver = (lease: Lease): boolean => {
+      const until = lease.heardAt + this.#holdMs;
+      if (until > now && lease.owes.size > 0) next = Math.min(next, until);
+      if (until > now) return false;
+      if (lease.owes.size > 0) this.#lapsed++;
+      this.#excuseAll(lease);
+      return true;
+    };
+    for (const [gateway, lease] of this.#held) if (isOver(lease)) this.#held.delete(gateway);
+    for (const lease of this.#ending.keys()) if (isOver(lease)) this.#ending.delete(lease);
+    return Number.isFinite(next) ? next : undefined;
+  }
+
+  /**
+   * A gateway says that it holds no lease. If it holds one here, that goes on with all that it owes: the call may be an old
+   * one that comes late, after the gateway has got its lease by another.
+   */
+  #begin(gateway: string, now: number): Lease {
+    const held = this.#held.get(gateway);
+    if (held && this.#log.reachesBackTo(this.#beginningOf(held)) && !isOverdue(held, now)) return held;
+    if (held) this.#revoke(gateway, held);
+    if (this.#held.size + this.#ending.size >= this.#options.limit) {
+      throw new StickshiftError('LEASE_REFUSED', `${this.#options.limit} gateways hold a lease already`);
+    }
+    const lease = new Lease(now);
+    this.#held.set(gateway, lease);
+    return lease;
+  }
+
+  #prolong(gateway: string, seen: number, now: number): Lease {
+    const lease = this.#held.get(gateway);
+    if (!lease) throw new StickshiftError('LEASE_REFUSED', NO_LEASE);
+    if (!this.#log.reachesBackTo(seen)) {
+      this.#revoke(gateway, lease);
+      throw new StickshiftError('LEASE_REFUSED', 'the recalls that this gateway has not seen are gone');
+    }
+    if (isOverdue(lease, now)) {
+      this.#revoke(gateway, lease);
+      throw new StickshiftError('LEASE_REFUSED', 'this gateway does not agree to recalls in time');
+    }
+    return lease;
+  }
+
+  /** The number from which on the gateway is told of every recall, and agrees to it. */
+  #beginningOf(lease: Lease): number {
+    const { oldestOwed } = lease;
+    return oldestOwed === undefined ? this.#recall : oldestOwed - 1;
+  }
+
+  #leave(gateway: string): undefined {
+    const held = this.#held.get(gateway);
+    if (held) this.#excuseAll(held);
+    this.#held.delete(gateway);
+    for (const [lease, of] of this.#ending) {
+      if (of !== gateway) continue;
+      this.#excuseAll(lease);
+      this.#ending.delete(lease);
+    }
+  }
+
+  /** The gateway may not know for a while. */
+  #revoke(gateway: string, lease: Lease): void {
+    this.#held.delete(gateway);
+    this.#ending.set(lease, gateway);
+  }
+
+  #excuseAll(lease: Lease): void {
+    for (const recall of lease.owes) this.#excuse(recall, lease);
+  }
+
+  #excuse(recall: RecallUnderWay, lease: Lease): void {
+    recall.excuse(lease);
+    if (recall.isOver) this.#underWay.delete(recall);
+  }
+}
+
+function isOverdue({ owes }: Lease, now: number): boolean {
+  for (const { reason, issuedAt } of owes) if (reason === 'lost') return now - issuedAt >= LOST_PATIENCE_MS;
+  return false;
+}

@@ -1,0 +1,19 @@
+import type { RecallUnderWay } from './recall-under-way.ts';
+
+/** What one gateway holds. */
+export class Lease {
+  /** Recalls that its gateway has not agreed to, oldest first. */
+  readonly owes = new Set<RecallUnderWay>();
+  /** When its last call was received, in the time of the lease book, milliseconds. */
+  heardAt: number;
+
+  constructor(heardAt: number) {
+    this.heardAt = heardAt;
+  }
+
+  /** Number of the oldest recall that it owes an answer to. */
+  get oldestOwed(): number | undefined {
+    const [oldest] = this.owes;
+    return oldest?.recall;
+  }
+}
