@@ -10,6 +10,8 @@ export interface DerivedSecrets {
   readonly affinity: Uint8Array;
   /** Default key that seals snapshots, 32 bytes; `store.encryption.keys` replaces it. */
   readonly snapshot: Uint8Array;
+  /** Fingerprint that tells this installation's store from another's, 16 hexadecimal digits. No secret. */
+  readonly installation: string;
 }
 
 /**
@@ -23,6 +25,7 @@ export function deriveSecrets(secret: string): DerivedSecrets {
     agentToken: Buffer.from(derive('agent-token')).toString('base64url'),
     affinity: derive('affinity-cookie'),
     snapshot: derive('snapshot'),
+    installation: Buffer.from(derive('installation')).toString('hex', 0, 8),
   };
 }
 

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { pino } from 'pino';
-import { configSchema } from '../config/schema.ts';
-import { openStore } from './open-store.ts';
+import { type Logger, pino } from 'pino';
+import { configSchema, type StoreConfig } from '../config/schema.ts';
+import { openStore as open } from './open-store.ts';
 import { RedisSnapshotStore } from './redis/redis-snapshot-store.ts';
 import { SqliteSnapshotStore } from './sqlite/sqlite-snapshot-store.ts';
 
+const openStore = (config: StoreConfig, logger: Logger) => open(config, { installation: 'test', logger });
 const storeConfig = (url: string) => configSchema.parse({ secret: 's'.repeat(32), store: { url } }).store;
 
 test('an sqlite: URL opens a file', async () => {

@@ -8,21 +8,31 @@ import { SqliteSnapshotStore } from './sqlite/sqlite-snapshot-store.ts';
 
 const SQLITE = 'sqlite:';
 
+export interface OpenStoreOptions {
+  /** Fingerprint of the installation, as `deriveSecrets` gives it. */
+  readonly installation: string;
+  readonly logger: Logger;
+}
+
 /**
  * Opens the store that the URL names and logs what is wrong with its settings. A Redis that cannot be reached is logged
  * and tried again for ever; a file that cannot be used is an error, for waiting does not mend it.
  *
- * @throws StickshiftError `CONFIG_INVALID`, or of source `store` for an SQLite file that cannot be opened
+ * @throws StickshiftError `CONFIG_INVALID`; for an SQLite file that cannot be opened of source `store`, and `STORE_FOREIGN`
+ *   for one of another installation
  */
-export async function openStore(config: StoreConfig, logger: Logger): Promise<SnapshotStore> {
-  const { url, commandTimeout } = config;
+export async function openStore(
+  config: Pick<StoreConfig, 'url' | 'commandTimeout' | 'settle'>,
+  { installation, logger }: OpenStoreOptions,
+): Promise<SnapshotStore> {
+  const { url, commandTimeout, settle } = config;
+  const options = { commandTimeout, settle, installation, logger };
   if (url.startsWith(SQLITE)) {
-    const store = await SqliteSnapshotStore.open({ path: url.slice(SQLITE.length), commandTimeout, logger });
+    const store = await SqliteSnapshotStore.open({ ...options, path: url.slice(SQLITE.length) });
     await warningReporter(store, logger)();
     return store;
   }
-  const target = parseRedisUrl(url);
-  const store = await RedisSnapshotStore.open({ target, commandTimeout, logger });
+  const store = await RedisSnapshotStore.open({ ...options, target: parseRedisUrl(url) });
   // At every connect: after a failover it is another server, with other settings.
   store.onConnect(warningReporter(store, logger));
   return store;

@@ -52,6 +52,38 @@ export interface Commit {
   readonly replicas?: number;
 }
 
+export type TouchRequest = Pick<Commit, 'owner' | 'epoch' | 'deadlines'>;
+
+export interface ReleaseRequest extends Pick<Commit, 'owner' | 'epoch' | 'replicas'> {
+  readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
+}
+
+export interface AdoptRequest {
+  /** The new owner. */
+  readonly owner: string;
+  /** Epoch that the caller saw. */
+  readonly ifEpoch: number;
+}
+
+export interface EndRequest extends Pick<Commit, 'replicas'> {
+  readonly owner: string;
+  readonly epoch: number;
+  /** How long the tombstone stands, milliseconds since 1970. */
+  readonly until: number;
+  /** The tombstone has stood before and the store may have forgotten it: written whatever the record says. */
+  readonly stood?: boolean;
+}
+
+export interface ReplaceRequest {
+  readonly owner: string;
+  /** Of the old record, as for {@link SnapshotStore.end}. */
+  readonly epoch: number;
+  /** How long the tombstone stands, milliseconds since 1970. */
+  readonly until: number;
+  readonly successor: SessionKey;
+  readonly commit: Omit<Commit, 'owner'>;
+}
+
 /** A record has a newer epoch, another owner, or was released: the caller must forget its copy. */
 export interface Fenced {
   readonly outcome: 'fenced';
@@ -119,9 +151,14 @@ export interface SharedBackendState {
   readonly revision: number;
 }
 
+export interface BackendStateChange extends Pick<SharedBackendState, 'application' | 'backend' | 'state'> {
+  /** How long a drain may take, milliseconds. */
+  readonly deadlineMs: number;
+}
+
 /** A configuration of the store that can lose snapshots, or another reason to look at it. */
 export interface StoreWarning {
-  readonly code: 'eviction' | 'no-persistence' | 'unsupported-version';
+  readonly code: 'eviction' | 'no-persistence' | 'unsupported-version' | 'nearly-full' | 'no-replicas';
   readonly message: string;
 }
 
@@ -146,59 +183,33 @@ export interface SnapshotStore {
    */
   commit(key: SessionKey, commit: Commit): Promise<CommitResult>;
   /** Moves the idle deadline; the snapshot stays. A record of an older epoch than the caller's counts as absent. */
-  touch(key: SessionKey, touch: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>): Promise<TouchResult>;
+  touch(key: SessionKey, touch: TouchRequest): Promise<TouchResult>;
   /**
    * Gives the session up, with a final commit when one is due, in one step. Idempotent for the same owner and epoch. A
    * final commit creates an absent record, or one that an older epoch has; one that is not newer is `stale`, and the session
    * stays the caller's. Without a final commit, a record of an older epoch counts as absent.
    */
-  release(
-    key: SessionKey,
-    release: Pick<Commit, 'owner' | 'epoch' | 'replicas'> & {
-      readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
-    },
-  ): Promise<ReleaseResult>;
+  release(key: SessionKey, release: ReleaseRequest): Promise<ReleaseResult>;
   /**
    * Makes `owner` the owner with epoch+1 if the record's epoch is still `ifEpoch`, and returns the snapshot.
    *
    * Sent again because its outcome was not known, it answers `moved` with the caller as owner and epoch `ifEpoch`+1 if
    * it had been carried out: the session is the caller's, and `read` gets the snapshot.
    */
-  adopt(key: SessionKey, adopt: { readonly owner: string; readonly ifEpoch: number }): Promise<AdoptResult>;
+  adopt(key: SessionKey, adopt: AdoptRequest): Promise<AdoptResult>;
   /**
    * Leaves a tombstone until `until` (milliseconds since 1970). `epoch` 0 means that the caller never committed the
    * session; then a tombstone is written only if no other owner has a record. A record of an older epoch than the caller's
    * gives way. Idempotent.
-   *
-   * @param end.stood - the tombstone has stood before and the store may have forgotten it: written whatever the record says
    */
-  end(
-    key: SessionKey,
-    end: Pick<Commit, 'replicas'> & {
-      readonly owner: string;
-      readonly epoch: number;
-      readonly until: number;
-      readonly stood?: boolean;
-    },
-  ): Promise<EndResult>;
+  end(key: SessionKey, end: EndRequest): Promise<EndResult>;
   /**
    * Change of a session's ID: commits the snapshot under `successor` and leaves a tombstone under `key`, in one step (in a
    * Redis Cluster, where the two may be on different nodes, in two: the snapshot first). `fenced` and `stale` are as for
    * {@link end} and {@link commit}, and nothing was written then. Sent again because its outcome was not known, it
    * answers `replaced`.
    */
-  replace(
-    key: SessionKey,
-    change: {
-      readonly owner: string;
-      /** Of the old record, as for {@link end}. */
-      readonly epoch: number;
-      /** How long the tombstone stands, milliseconds since 1970. */
-      readonly until: number;
-      readonly successor: SessionKey;
-      readonly commit: Omit<Commit, 'owner'>;
-    },
-  ): Promise<ReplaceResult>;
+  replace(key: SessionKey, change: ReplaceRequest): Promise<ReplaceResult>;
 
   /**
    * Announces a backend for `ttlMs` milliseconds. An announcement by another incarnation at the same agent URL is its former
@@ -211,12 +222,7 @@ export interface SnapshotStore {
   backends(): Promise<BackendAnnouncement[]>;
 
   /** Sets what an operator asked for; resolves with it as it stands, `revision` and `remainingMs` filled in. */
-  setBackendState(
-    change: Pick<SharedBackendState, 'application' | 'backend' | 'state'> & {
-      /** How long a drain may take, milliseconds. */
-      readonly deadlineMs: number;
-    },
-  ): Promise<SharedBackendState>;
+  setBackendState(change: BackendStateChange): Promise<SharedBackendState>;
   /** What operators have asked for the backends of an application; a backend that never was changed is not among them. */
   backendStates(application: string): Promise<SharedBackendState[]>;
 

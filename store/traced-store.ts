@@ -19,8 +19,17 @@ export function tracedStore(store: SnapshotStore): SnapshotStore {
     release: (key, release) => spanned('release', key, () => store.release(key, release)),
     adopt: (key, adopt) => spanned('adopt', key, () => store.adopt(key, adopt)),
     end: (key, end) => spanned('end', key, () => store.end(key, end)),
+    replace: (key, change) => spanned('replace', key, () => store.replace(key, change)),
     announce: (backend, ttlMs) => store.announce(backend, ttlMs),
+    withdraw: (backend) => store.withdraw(backend),
     backends: () => store.backends(),
+    setBackendState: (change) => store.setBackendState(change),
+    backendStates: (application) => store.backendStates(application),
+    get settlingMs() {
+      return store.settlingMs;
+    },
+    onSettling: (listener) => store.onSettling(listener),
+    prolongSettling: (ms) => store.prolongSettling(ms),
     check: () => store.check(),
     close: () => store.close(),
   };

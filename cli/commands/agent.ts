@@ -61,9 +61,9 @@ async function runAgent(
     logger,
     stopWithinMs: STOP_WITHIN_MS,
     start: async () => {
-      const store = await openStore(config.store, logger);
+      const { agentToken: token, installation } = deriveSecrets(config.secret);
+      const store = await openStore(config.store, { installation, logger });
       opened.defer(() => store.close());
-      const token = deriveSecrets(config.secret).agentToken;
       const { keys } = config.store.encryption;
       return await startAgent({
         config: agent,

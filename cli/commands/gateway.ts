@@ -27,12 +27,14 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
   const logger = createLogger({ role: 'gateway', level: logLevelFrom(env) });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
-  const [{ openStore }, { tracedStore }, { startGateway }, { runService }] = await Promise.all([
-    import('../../store/open-store.ts'),
-    import('../../store/traced-store.ts'),
-    import('../../gateway/gateway.ts'),
-    import('../run-service.ts'),
-  ]);
+  const [{ openStore }, { tracedStore }, { startGateway }, { deriveSecrets }, { runService }] =
+    await Promise.all([
+      import('../../store/open-store.ts'),
+      import('../../store/traced-store.ts'),
+      import('../../gateway/gateway.ts'),
+      import('../../protocol/secrets.ts'),
+      import('../run-service.ts'),
+    ]);
   await using opened = new AsyncDisposableStack();
   const telemetry = await startTelemetry({
     serviceName: 'stickshift-gateway',
@@ -46,7 +48,10 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     logger,
     stopWithinMs: config.gateway.timeouts.shutdown + STOP_MARGIN_MS,
     start: async () => {
-      const store = await openStore(config.store, logger);
+      const store = await openStore(config.store, {
+        installation: deriveSecrets(config.secret).installation,
+        logger,
+      });
       opened.defer(() => store.close());
       return await startGateway({
         config,

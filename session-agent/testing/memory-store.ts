@@ -1,16 +1,36 @@
+import { randomUUID } from 'node:crypto';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
+import {
+  commitRefusal,
+  endRefusal,
+  releaseRefusal,
+  replaceStep,
+  tombstoneOf,
+  touchRefusal,
+} from '../../store/record-rules.ts';
+import { Settling } from '../../store/settling.ts';
 import type {
+  AdoptRequest,
   AdoptResult,
+  AnnounceResult,
   BackendAnnouncement,
+  BackendStateChange,
   Commit,
   CommitResult,
+  EndRequest,
   EndResult,
+  RecordState,
   RecordSummary,
+  ReleaseRequest,
   ReleaseResult,
+  ReplaceRequest,
+  ReplaceResult,
+  SharedBackendState,
   SnapshotStore,
   StoredRecord,
   StoreWarning,
+  TouchRequest,
   TouchResult,
 } from '../../store/snapshot-store.ts';
 
@@ -24,19 +44,64 @@ export interface SentCommit extends Commit {
 
 type Held = { -readonly [K in keyof Omit<StoredRecord, 'ageMs' | 'size'>]: StoredRecord[K] };
 
-/** A store in memory whose calls fail as a test wants it. */
+/** A store in memory whose calls fail as a test wants it, and that forgets what a test wants forgotten. */
 export class MemoryStore implements SnapshotStore {
   readonly records = new Map<SessionKey, Held>();
   readonly sent: SentCommit[] = [];
+  /** By application and ID of the backend, with a slash between. */
   readonly announced = new Map<string, { readonly backend: BackendAnnouncement; readonly until: number }>();
+  readonly #states = new Map<string, Omit<SharedBackendState, 'remainingMs'> & { readonly until: number }>();
   readonly #late: (() => unknown)[] = [];
+  readonly #settling: Settling;
   /** Decides about each call. */
   fault: (operation: keyof SnapshotStore) => Fault = () => 'none';
+  /** How many replicas the store has: those who ask for more get `STORE_NOT_REPLICATED`. */
+  replicas = 1;
   calls = 0;
+
+  /** @param settleMs - how long {@link loseData} and {@link forgetTail} have it settle */
+  constructor({ settleMs = 5_000 }: { readonly settleMs?: number } = {}) {
+    this.#settling = new Settling(settleMs);
+    this.#settling.learn({ token: randomUUID(), remainingMs: 0 });
+  }
 
   /** Carries out what calls with a lost answer left behind on the way. */
   deliverLate(): void {
     for (const apply of this.#late.splice(0)) apply();
+  }
+
+  /** The store is restarted empty. */
+  loseData(): void {
+    this.forgetTail(new Map());
+  }
+
+  /** The records as they are now, for {@link forgetTail}. */
+  checkpoint(): ReadonlyMap<SessionKey, Held> {
+    return new Map(this.records);
+  }
+
+  /** The store fails over to a replica that knows nothing of what was written since `checkpoint`. */
+  forgetTail(checkpoint: ReadonlyMap<SessionKey, Held>): void {
+    this.records.clear();
+    for (const [key, record] of checkpoint) this.records.set(key, record);
+    this.#settling.learn({ token: randomUUID(), remainingMs: 0 });
+  }
+
+  /** Settling begins, or is prolonged, by another process. */
+  beginSettling(ms: number): void {
+    this.#settling.learn({ token: this.#settling.token ?? '', remainingMs: ms });
+  }
+
+  get settlingMs(): number {
+    return this.#settling.remainingMs;
+  }
+
+  onSettling(listener: () => void): () => void {
+    return this.#settling.onBegin(listener);
+  }
+
+  prolongSettling(ms: number): Promise<void> {
+    return this.#call('prolongSettling', () => this.#settling.prolong(ms));
   }
 
   lookup(key: SessionKey): Promise<RecordSummary | undefined> {
@@ -51,63 +116,42 @@ export class MemoryStore implements SnapshotStore {
     return this.#call(
       'commit',
       (): CommitResult => {
-        assertNumbers(commit.epoch, commit.seq, commit.deadlines.idleAt);
-        const record = this.#live(key);
-        if (record?.state === 'ended') return { outcome: 'ended' };
-        if (
-          record &&
-          (record.state !== 'active' || record.owner !== commit.owner || record.epoch !== commit.epoch)
-        ) {
-          return fenced(record);
-        }
-        if (record && record.seq >= commit.seq) return { outcome: 'stale', seq: record.seq };
-        this.records.set(key, { ...commit, state: 'active', committedAt: Date.now() });
+        const refusal = commitRefusal(this.#live(key), commit);
+        if (refusal) return refusal;
+        this.#put(key, 'active', commit);
         return { outcome: 'committed' };
       },
-      () => this.sent.push({ key, ...commit }),
+      { replicas: commit.replicas, onSent: () => this.sent.push({ key, ...commit }) },
     );
   }
 
-  touch(key: SessionKey, touch: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>): Promise<TouchResult> {
+  touch(key: SessionKey, touch: TouchRequest): Promise<TouchResult> {
     return this.#call('touch', (): TouchResult => {
       const record = this.#live(key);
-      if (!record) return { outcome: 'absent' };
-      if (record.state === 'ended') return { outcome: 'ended' };
-      if (record.state !== 'active' || record.owner !== touch.owner || record.epoch !== touch.epoch) {
-        return fenced(record);
-      }
-      const deadlines = { ...record.deadlines, idleAt: touch.deadlines.idleAt };
-      this.records.set(key, { ...record, deadlines });
+      const refusal = touchRefusal(record, touch);
+      if (refusal) return refusal;
+      const deadlines = { absoluteAt: undefined, ...record?.deadlines, idleAt: touch.deadlines.idleAt };
+      if (record) this.records.set(key, { ...record, deadlines });
       return { outcome: 'touched' };
     });
   }
 
-  release(
-    key: SessionKey,
-    release: Pick<Commit, 'owner' | 'epoch'> & {
-      readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
-    },
-  ): Promise<ReleaseResult> {
-    return this.#call('release', (): ReleaseResult => {
-      const record = this.#live(key);
-      const { owner, epoch, final } = release;
-      if (record?.state === 'ended') return { outcome: 'ended' };
-      if (record && (record.owner !== owner || record.epoch !== epoch)) return fenced(record);
-      const isNew = final && final.seq > (record?.seq ?? 0);
-      if (record?.state === 'released') return isNew ? fenced(record) : { outcome: 'released' };
-      if (record && final && !isNew) return { outcome: 'stale', seq: record.seq };
-      if (final) {
-        this.records.set(key, { owner, epoch, ...final, state: 'released', committedAt: Date.now() });
-      } else if (record) {
-        this.records.set(key, { ...record, state: 'released' });
-      } else {
-        return { outcome: 'absent' };
-      }
-      return { outcome: 'released' };
-    });
+  release(key: SessionKey, { owner, epoch, final, replicas }: ReleaseRequest): Promise<ReleaseResult> {
+    return this.#call(
+      'release',
+      (): ReleaseResult => {
+        const record = this.#live(key);
+        const refusal = releaseRefusal(record, { owner, epoch, finalSeq: final?.seq });
+        if (refusal) return refusal;
+        if (final) this.#put(key, 'released', { owner, epoch, ...final });
+        else if (record) this.records.set(key, { ...record, state: 'released' });
+        return { outcome: 'released' };
+      },
+      { replicas },
+    );
   }
 
-  adopt(key: SessionKey, adopt: { readonly owner: string; readonly ifEpoch: number }): Promise<AdoptResult> {
+  adopt(key: SessionKey, adopt: AdoptRequest): Promise<AdoptResult> {
     return this.#call('adopt', (): AdoptResult => {
       const record = this.#live(key);
       if (!record) return { outcome: 'absent' };
@@ -119,43 +163,73 @@ export class MemoryStore implements SnapshotStore {
     });
   }
 
-  end(
-    key: SessionKey,
-    end: { readonly owner: string; readonly epoch: number; readonly until: number },
-  ): Promise<EndResult> {
-    return this.#call('end', (): EndResult => {
+  end(key: SessionKey, end: EndRequest): Promise<EndResult> {
+    const apply = (): EndResult => {
       const record = this.#live(key);
-      if (record?.state === 'ended') {
-        const idleAt = Math.max(record.deadlines.idleAt, end.until);
-        this.records.set(key, { ...record, deadlines: { idleAt, absoluteAt: undefined } });
-        return { outcome: 'ended' };
-      }
-      if (record && (record.owner !== end.owner || (end.epoch !== 0 && record.epoch !== end.epoch))) {
-        return fenced(record);
-      }
-      this.records.set(key, {
-        state: 'ended',
-        owner: end.owner,
-        epoch: record?.epoch ?? end.epoch,
-        seq: record?.seq ?? 0,
-        committedAt: Date.now(),
-        deadlines: { idleAt: end.until, absoluteAt: undefined },
-        snapshot: new Uint8Array(),
-      });
+      const refusal = endRefusal(record, end);
+      if (refusal) return refusal;
+      this.#entomb(key, record, end);
       return { outcome: 'ended' };
+    };
+    return this.#call('end', apply, { replicas: end.replicas });
+  }
+
+  replace(key: SessionKey, change: ReplaceRequest): Promise<ReplaceResult> {
+    const { owner, successor, commit } = change;
+    return this.#call(
+      'replace',
+      (): ReplaceResult => {
+        const record = this.#live(key);
+        const step = replaceStep(record, this.#live(successor), change);
+        if (typeof step === 'object') return step;
+        if (step === 'both') this.#put(successor, 'active', { owner, ...commit });
+        this.#entomb(key, record, change);
+        return { outcome: 'replaced' };
+      },
+      { replicas: commit.replicas, onSent: () => this.sent.push({ key: successor, owner, ...commit }) },
+    );
+  }
+
+  announce(backend: BackendAnnouncement, ttlMs: number): Promise<AnnounceResult> {
+    return this.#call('announce', (): AnnounceResult => {
+      const key = `${backend.application}/${backend.id}`;
+      const other = this.#announcement(key);
+      if (other && other.incarnation !== backend.incarnation && other.agent !== backend.agent) {
+        return { outcome: 'claimed', by: other };
+      }
+      this.announced.set(key, { backend, until: Date.now() + ttlMs });
+      return { outcome: 'announced' };
     });
   }
 
-  announce(backend: BackendAnnouncement, ttlMs: number): Promise<void> {
-    return this.#call('announce', () => {
-      this.announced.set(backend.id, { backend, until: Date.now() + ttlMs });
+  withdraw(backend: Pick<BackendAnnouncement, 'application' | 'id' | 'incarnation'>): Promise<void> {
+    return this.#call('withdraw', () => {
+      const key = `${backend.application}/${backend.id}`;
+      if (this.#announcement(key)?.incarnation === backend.incarnation) this.announced.delete(key);
     });
   }
 
   async backends(): Promise<BackendAnnouncement[]> {
-    return [...this.announced.values()]
-      .filter(({ until }) => until > Date.now())
-      .map(({ backend }) => backend);
+    return [...this.announced.keys()].flatMap((key) => this.#announcement(key) ?? []);
+  }
+
+  setBackendState(change: BackendStateChange): Promise<SharedBackendState> {
+    return this.#call('setBackendState', () => {
+      const { application, backend, state, deadlineMs } = change;
+      const key = `${application}/${backend}`;
+      const revision = (this.#states.get(key)?.revision ?? 0) + 1;
+      const until = state === 'ready' ? 0 : Date.now() + deadlineMs;
+      this.#states.set(key, { application, backend, state, revision, until });
+      return { application, backend, state, revision, remainingMs: state === 'ready' ? 0 : deadlineMs };
+    });
+  }
+
+  backendStates(application: string): Promise<SharedBackendState[]> {
+    return this.#call('backendStates', () =>
+      [...this.#states.values()]
+        .filter((each) => each.application === application)
+        .map(({ until, ...rest }) => ({ ...rest, remainingMs: Math.max(0, until - Date.now()) })),
+    );
   }
 
   async check(): Promise<StoreWarning[]> {
@@ -166,7 +240,7 @@ export class MemoryStore implements SnapshotStore {
     this.records.clear();
   }
 
-  #live(key: SessionKey): StoredRecord | undefined {
+  #live(key: SessionKey): (Held & StoredRecord) | undefined {
     const record = this.records.get(key);
     if (!record) return undefined;
     const { idleAt, absoluteAt = Number.POSITIVE_INFINITY } = record.deadlines;
@@ -174,7 +248,37 @@ export class MemoryStore implements SnapshotStore {
     return { ...record, size: record.snapshot.length, ageMs: Date.now() - record.committedAt };
   }
 
-  async #call<T>(operation: keyof SnapshotStore, apply: () => T, onSent?: () => void): Promise<T> {
+  #put(key: SessionKey, state: RecordState, commit: Omit<Commit, 'replicas'>): void {
+    const { owner, epoch, seq, snapshot, deadlines } = commit;
+    assertNumbers(epoch, seq, deadlines.idleAt);
+    this.records.set(key, { state, owner, epoch, seq, snapshot, deadlines, committedAt: Date.now() });
+  }
+
+  #entomb(
+    key: SessionKey,
+    record: RecordSummary | undefined,
+    end: Omit<EndRequest, 'replicas' | 'stood'>,
+  ): void {
+    const standing = record?.state === 'ended' ? record : undefined;
+    const idleAt = Math.max(end.until, standing?.deadlines.idleAt ?? 0);
+    const deadlines = { idleAt, absoluteAt: undefined };
+    this.#put(key, 'ended', {
+      ...(standing ?? tombstoneOf(record, end)),
+      deadlines,
+      snapshot: new Uint8Array(),
+    });
+  }
+
+  #announcement(key: string): BackendAnnouncement | undefined {
+    const found = this.announced.get(key);
+    return found && found.until > Date.now() ? found.backend : undefined;
+  }
+
+  async #call<T>(
+    operation: keyof SnapshotStore,
+    apply: () => T,
+    { replicas = 0, onSent }: { replicas?: number | undefined; onSent?: () => void } = {},
+  ): Promise<T> {
     this.calls++;
     // An answer never comes in the same turn.
     await new Promise(setImmediate);
@@ -182,7 +286,11 @@ export class MemoryStore implements SnapshotStore {
     if (fault === 'unreachable') throw new StickshiftError('STORE_UNREACHABLE', 'no connection');
     if (fault === 'refused') throw new StickshiftError('STORE_REFUSED', 'out of memory');
     onSent?.();
-    if (fault === 'none') return apply();
+    if (fault === 'none') {
+      const result = apply();
+      if (replicas > this.replicas) throw new StickshiftError('STORE_NOT_REPLICATED', 'too few replicas');
+      return result;
+    }
     if (fault === 'lost-applied') apply();
     if (fault === 'lost-late') this.#late.push(apply);
     throw new StickshiftError('STORE_TIMEOUT', 'no answer');
@@ -199,8 +307,4 @@ function assertNumbers(...numbers: number[]): void {
   if (!numbers.every((each) => Number.isSafeInteger(each) && each >= 0)) {
     throw new StickshiftError('INTERNAL', `not whole numbers: ${numbers}`);
   }
-}
-
-function fenced({ owner, epoch }: RecordSummary) {
-  return { outcome: 'fenced', owner, epoch } as const;
 }

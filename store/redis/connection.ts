@@ -2,8 +2,10 @@ import type { ClusterOptions, CommonRedisOptions, RedisOptions } from 'ioredis';
 import { Cluster, Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
+import { asStoreError } from './redis-errors.ts';
 import type { RedisTarget } from './redis-url.ts';
-import { defineScripts } from './scripts.ts';
+import { Reply } from './replies.ts';
+import { defineScripts, runScript, type ScriptName } from './scripts.ts';
 
 /** Longest pause between two attempts to connect. */
 const MAX_RECONNECT_DELAY_MS = 1_000;
@@ -14,6 +16,7 @@ export class RedisConnection {
   readonly client: Redis | Cluster;
   readonly #label: string;
   readonly #log: Logger;
+  readonly #timeoutMs: number;
   #lastError: Error | undefined;
   #outage = false;
   #closed = false;
@@ -21,6 +24,7 @@ export class RedisConnection {
   constructor(target: RedisTarget, commandTimeout: number, logger: Logger) {
     this.#label = target.label;
     this.#log = logger;
+    this.#timeoutMs = commandTimeout;
     this.client = newClient(target, commandTimeout);
     defineScripts(this.client);
     this.client.on('ready', () => this.#connected());
@@ -51,8 +55,30 @@ export class RedisConnection {
     });
   }
 
+  async run(script: ScriptName, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<Reply> {
+    return new Reply(script, await this.ask(script, (client) => runScript(client, script, keys, args)));
+  }
+
+  /** Sends under a deadline of its own: ioredis counts its timeout anew after each wait for a pipeline or redirection. */
+  async ask<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+    if (!this.ready) throw this.#unavailable(operation);
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      const late = () =>
+        reject(new StickshiftError('STORE_TIMEOUT', `${operation}: no answer in time (${this.#label})`));
+      timer = setTimeout(late, this.#timeoutMs);
+    });
+    try {
+      return await Promise.race([send(this.client), deadline]);
+    } catch (error) {
+      throw asStoreError(error, operation, this.#label);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Why nothing can be sent now. */
-  unavailable(operation: string): StickshiftError {
+  #unavailable(operation: string): StickshiftError {
     if (this.#closed) return new StickshiftError('STORE_UNREACHABLE', `${operation}: the store is closed`);
     const last = this.#lastError;
     // Redis is there, but does not let us in: a wrong password is not cured by waiting.

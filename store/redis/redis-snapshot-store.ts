@@ -1,34 +1,39 @@
 import type { Logger } from 'pino';
-import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
-import { parseAnnouncement } from '../announcement.ts';
+import { Settling } from '../settling.ts';
 import type {
+  AdoptRequest,
   AdoptResult,
+  AnnounceResult,
   BackendAnnouncement,
+  BackendStateChange,
   Commit,
   CommitResult,
+  EndRequest,
   EndResult,
   Fenced,
   RecordSummary,
+  ReleaseRequest,
   ReleaseResult,
+  ReplaceRequest,
+  ReplaceResult,
+  SharedBackendState,
   SnapshotStore,
   StoredRecord,
   StoreWarning,
+  TouchRequest,
   TouchResult,
 } from '../snapshot-store.ts';
 import { wholeNumber } from '../whole-number.ts';
+import { BackendRegistry } from './backend-registry.ts';
 import { RedisConnection } from './connection.ts';
-import { asStoreError } from './redis-errors.ts';
 import type { RedisTarget } from './redis-url.ts';
-import { Reply } from './replies.ts';
-import { runScript, type ScriptName } from './scripts.ts';
+import type { Reply } from './replies.ts';
 import { inspectServers } from './server-settings.ts';
 
 /** How long {@link RedisSnapshotStore.open} waits for the first attempt to connect. */
 const FIRST_ATTEMPT_MS = 2_000;
 
-const BACKEND_INDEX = 'stickshift:backends';
-const backendKey = (id: string) => `stickshift:backend:${id}`;
 /** The braces make Redis Cluster hash the session key alone; whatever else a record may need can share its slot. */
 const recordKey = (key: SessionKey) => `stickshift:{${key}}`;
 
@@ -36,21 +41,23 @@ export interface RedisStoreOptions {
   readonly target: RedisTarget;
   /** How long one operation may take, milliseconds. */
   readonly commandTimeout: number;
+  /** How long owners have to write again what Redis may have lost, milliseconds; 0 switches it off. */
+  readonly settle: number;
+  /** Fingerprint of the installation that the store is of. */
+  readonly installation: string;
   readonly logger: Logger;
 }
 
 /** Snapshots in Redis 7.0 or later: one server, one that Sentinel appoints, or a cluster. See `docs/store.md`. */
 export class RedisSnapshotStore implements SnapshotStore {
   readonly #connection: RedisConnection;
-  readonly #label: string;
-  readonly #timeoutMs: number;
-  readonly #log: Logger;
+  readonly #backends: BackendRegistry;
+  readonly #settling: Settling;
 
   private constructor(options: RedisStoreOptions) {
+    this.#settling = new Settling(options.settle);
     this.#connection = new RedisConnection(options.target, options.commandTimeout, options.logger);
-    this.#label = options.target.label;
-    this.#timeoutMs = options.commandTimeout;
-    this.#log = options.logger;
+    this.#backends = new BackendRegistry(this.#connection, options.logger);
   }
 
   /** Returns connected, or after a failed attempt; then it goes on trying, and operations reject until it succeeds. */
@@ -67,21 +74,19 @@ export class RedisSnapshotStore implements SnapshotStore {
   }
 
   async lookup(key: SessionKey): Promise<RecordSummary | undefined> {
-    const reply = await this.#run('lookup', recordKey(key), []);
-    return choose(reply, { found: () => reply.summary(), absent: () => undefined });
+    const reply = await this.#connection.run('lookup', [recordKey(key)], []);
+    return reply.choose({ found: () => reply.summary(), absent: () => undefined });
   }
 
   async read(key: SessionKey): Promise<StoredRecord | undefined> {
-    const reply = await this.#run('read', recordKey(key), []);
-    return choose(reply, { found: () => reply.record(), absent: () => undefined });
+    const reply = await this.#connection.run('read', [recordKey(key)], []);
+    return reply.choose({ found: () => reply.record(), absent: () => undefined });
   }
 
   async commit(key: SessionKey, { owner, epoch, ...change }: Commit): Promise<CommitResult> {
-    const reply = await this.#run('commit', recordKey(key), [
-      ...claim(owner, epoch),
-      ...snapshotArgs(change),
-    ]);
-    return choose<CommitResult>(reply, {
+    const args = [...claim(owner, epoch), ...snapshotArgs(change)];
+    const reply = await this.#connection.run('commit', [recordKey(key)], args);
+    return reply.choose<CommitResult>({
       committed: () => ({ outcome: 'committed' }),
       fenced: () => fenced(reply),
       stale: () => ({ outcome: 'stale', seq: reply.whole(1) }),
@@ -89,13 +94,10 @@ export class RedisSnapshotStore implements SnapshotStore {
     });
   }
 
-  async touch(
-    key: SessionKey,
-    { owner, epoch, deadlines }: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>,
-  ): Promise<TouchResult> {
-    const idleAt = whole(deadlines.idleAt, 'idleAt');
-    const reply = await this.#run('touch', recordKey(key), [...claim(owner, epoch), idleAt]);
-    return choose<TouchResult>(reply, {
+  async touch(key: SessionKey, { owner, epoch, deadlines }: TouchRequest): Promise<TouchResult> {
+    const args = [...claim(owner, epoch), whole(deadlines.idleAt, 'idleAt')];
+    const reply = await this.#connection.run('touch', [recordKey(key)], args);
+    return reply.choose<TouchResult>({
       touched: () => ({ outcome: 'touched' }),
       fenced: () => fenced(reply),
       ended: () => ({ outcome: 'ended' }),
@@ -103,17 +105,10 @@ export class RedisSnapshotStore implements SnapshotStore {
     });
   }
 
-  async release(
-    key: SessionKey,
-    {
-      owner,
-      epoch,
-      final,
-    }: Pick<Commit, 'owner' | 'epoch'> & { readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'> },
-  ): Promise<ReleaseResult> {
+  async release(key: SessionKey, { owner, epoch, final }: ReleaseRequest): Promise<ReleaseResult> {
     const args = final === undefined ? claim(owner, epoch) : [...claim(owner, epoch), ...snapshotArgs(final)];
-    const reply = await this.#run('release', recordKey(key), args);
-    return choose<ReleaseResult>(reply, {
+    const reply = await this.#connection.run('release', [recordKey(key)], args);
+    return reply.choose<ReleaseResult>({
       released: () => ({ outcome: 'released' }),
       fenced: () => fenced(reply),
       stale: () => ({ outcome: 'stale', seq: reply.whole(1) }),
@@ -122,12 +117,9 @@ export class RedisSnapshotStore implements SnapshotStore {
     });
   }
 
-  async adopt(
-    key: SessionKey,
-    { owner, ifEpoch }: { readonly owner: string; readonly ifEpoch: number },
-  ): Promise<AdoptResult> {
-    const reply = await this.#run('adopt', recordKey(key), [owner, whole(ifEpoch, 'ifEpoch')]);
-    return choose<AdoptResult>(reply, {
+  async adopt(key: SessionKey, { owner, ifEpoch }: AdoptRequest): Promise<AdoptResult> {
+    const reply = await this.#connection.run('adopt', [recordKey(key)], [owner, whole(ifEpoch, 'ifEpoch')]);
+    return reply.choose<AdoptResult>({
       adopted: () => ({ outcome: 'adopted', record: reply.record() }),
       moved: () => ({ outcome: 'moved', record: reply.summary() }),
       ended: () => ({ outcome: 'ended' }),
@@ -135,76 +127,66 @@ export class RedisSnapshotStore implements SnapshotStore {
     });
   }
 
-  async end(
-    key: SessionKey,
-    { owner, epoch, until }: { readonly owner: string; readonly epoch: number; readonly until: number },
-  ): Promise<EndResult> {
-    const reply = await this.#run('end', recordKey(key), [...claim(owner, epoch), whole(until, 'until')]);
-    return choose<EndResult>(reply, { ended: () => ({ outcome: 'ended' }), fenced: () => fenced(reply) });
+  async end(key: SessionKey, { owner, epoch, until, stood }: EndRequest): Promise<EndResult> {
+    const args = [...claim(owner, epoch), whole(until, 'until'), stood ? '1' : ''];
+    const reply = await this.#connection.run('end', [recordKey(key)], args);
+    return reply.choose<EndResult>({ ended: () => ({ outcome: 'ended' }), fenced: () => fenced(reply) });
   }
 
-  async announce(backend: BackendAnnouncement, ttlMs: number): Promise<void> {
-    const ttl = whole(ttlMs, 'ttlMs');
-    // The index comes second: an ID without an announcement is skipped, an announcement without its ID never found.
-    await this.#run('announce', backendKey(backend.id), [JSON.stringify(backend), ttl]);
-    await this.#run('index-backend', BACKEND_INDEX, [backend.id, ttl]);
-  }
-
-  async backends(): Promise<BackendAnnouncement[]> {
-    const { client } = this.#connection;
-    const ids = await this.#ask('backends', () => client.zrange(BACKEND_INDEX, '0', '-1'));
-    // One GET each, not MGET: in a cluster the keys are on different nodes.
-    const texts = await Promise.all(ids.map((id) => this.#ask('backends', () => client.get(backendKey(id)))));
-    return texts.flatMap((text, index) => {
-      if (text === null) return [];
-      try {
-        return [parseAnnouncement(text)];
-      } catch (error) {
-        // One malformed announcement must not hide the other backends.
-        this.#log.warn({ err: error, backend: ids[index] }, 'announcement skipped');
-        return [];
-      }
+  async replace(key: SessionKey, change: ReplaceRequest): Promise<ReplaceResult> {
+    const { owner, epoch, until, successor, commit } = change;
+    const keys = [recordKey(key), recordKey(successor)];
+    const newEpoch = whole(commit.epoch, 'epoch');
+    const args = [...claim(owner, epoch), whole(until, 'until'), newEpoch, ...snapshotArgs(commit)];
+    const reply = await this.#connection.run('replace', keys, args);
+    return reply.choose<ReplaceResult>({
+      replaced: () => ({ outcome: 'replaced' }),
+      fenced: () => fenced(reply),
+      stale: () => ({ outcome: 'stale', seq: reply.whole(1) }),
+      ended: () => ({ outcome: 'ended' }),
     });
+  }
+
+  announce(backend: BackendAnnouncement, ttlMs: number): Promise<AnnounceResult> {
+    return this.#backends.announce(backend, ttlMs);
+  }
+
+  withdraw(backend: Pick<BackendAnnouncement, 'application' | 'id' | 'incarnation'>): Promise<void> {
+    return this.#backends.withdraw(backend);
+  }
+
+  backends(): Promise<BackendAnnouncement[]> {
+    return this.#backends.announced();
+  }
+
+  setBackendState(change: BackendStateChange): Promise<SharedBackendState> {
+    return this.#backends.setState(change);
+  }
+
+  backendStates(application: string): Promise<SharedBackendState[]> {
+    return this.#backends.states(application);
+  }
+
+  get settlingMs(): number {
+    return this.#settling.remainingMs;
+  }
+
+  onSettling(listener: () => void): () => void {
+    return this.#settling.onBegin(listener);
+  }
+
+  async prolongSettling(ms: number): Promise<void> {
+    this.#settling.prolong(ms);
   }
 
   async check(): Promise<StoreWarning[]> {
-    const { client } = this.#connection;
-    await this.#ask('check', () => client.ping());
-    return this.#ask('check', () => inspectServers(client));
+    await this.#connection.ask('check', (client) => client.ping());
+    return this.#connection.ask('check', inspectServers);
   }
 
-  async close(): Promise<void> {
-    await this.#connection.close();
+  close(): Promise<void> {
+    return this.#connection.close();
   }
-
-  async #run(script: ScriptName, key: string, args: readonly (string | Buffer)[]): Promise<Reply> {
-    const { client } = this.#connection;
-    return new Reply(script, await this.#ask(script, () => runScript(client, script, key, args)));
-  }
-
-  /** Sends under a deadline of its own: ioredis counts its timeout anew after each wait for a pipeline or redirection. */
-  async #ask<T>(operation: string, send: () => Promise<T>): Promise<T> {
-    if (!this.#connection.ready) throw this.#connection.unavailable(operation);
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_, reject) => {
-      const late = () =>
-        reject(new StickshiftError('STORE_TIMEOUT', `${operation}: no answer in time (${this.#label})`));
-      timer = setTimeout(late, this.#timeoutMs);
-    });
-    try {
-      return await Promise.race([send(), deadline]);
-    } catch (error) {
-      throw asStoreError(error, operation, this.#label);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
-function choose<T>(reply: Reply, outcomes: Readonly<Record<string, () => T>>): T {
-  const read = Object.hasOwn(outcomes, reply.outcome) ? outcomes[reply.outcome] : undefined;
-  if (read === undefined) throw reply.invalid('an outcome that this operation does not have');
-  return read();
 }
 
 function fenced(reply: Reply): Fenced {

@@ -16,8 +16,16 @@ export class Reply {
     this.#elements = reply;
   }
 
-  get outcome(): string {
-    return this.text(0);
+  get length(): number {
+    return this.#elements.length;
+  }
+
+  /** Reads on as the first element, the outcome, says. */
+  choose<T>(outcomes: Readonly<Record<string, () => T | Promise<T>>>): T | Promise<T> {
+    const outcome = this.text(0);
+    const read = Object.hasOwn(outcomes, outcome) ? outcomes[outcome] : undefined;
+    if (read === undefined) throw this.invalid('an outcome that this operation does not have');
+    return read();
   }
 
   text(index: number): string {

@@ -1,26 +1,46 @@
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 
-/** Scripts that work on a record; they begin with `record.lua`. */
-const RECORD_SCRIPTS = ['lookup', 'read', 'commit', 'touch', 'release', 'adopt', 'end'] as const;
-const OTHER_SCRIPTS = ['announce', 'index-backend'] as const;
+/** Each script and how many keys it works on; its file is `scripts/<name>-<keys>.lua`. */
+const SCRIPTS = {
+  lookup: 1,
+  read: 1,
+  commit: 1,
+  touch: 1,
+  release: 1,
+  adopt: 1,
+  end: 1,
+  replace: 2,
+  announce: 1,
+  withdraw: 1,
+  'index-backend': 1,
+  'set-backend-state': 1,
+  'backend-states': 1,
+} as const;
 
-export type ScriptName = (typeof RECORD_SCRIPTS)[number] | (typeof OTHER_SCRIPTS)[number];
+/** Those that work on records begin with `record.lua`. */
+const ON_RECORDS: readonly string[] = [
+  'lookup',
+  'read',
+  'commit',
+  'touch',
+  'release',
+  'adopt',
+  'end',
+  'replace',
+] satisfies ScriptName[];
+
+export type ScriptName = keyof typeof SCRIPTS;
 
 /** Teaches a client the scripts. ioredis sends a script's text once per connection and its hash from then on. */
 export function defineScripts(client: Redis | Cluster): void {
   const record = scriptText('record');
-  for (const name of RECORD_SCRIPTS) {
-    const text = scriptText(`${name}-1`);
+  for (const [name, numberOfKeys] of Object.entries(SCRIPTS)) {
+    const text = scriptText(`${name}-${numberOfKeys}`);
     // Redis wants the line with the flags first.
     const body = text.indexOf('\n') + 1;
-    client.defineCommand(commandName(name), {
-      numberOfKeys: 1,
-      lua: `${text.slice(0, body)}${record}${text.slice(body)}`,
-    });
-  }
-  for (const name of OTHER_SCRIPTS) {
-    client.defineCommand(commandName(name), { numberOfKeys: 1, lua: scriptText(`${name}-1`) });
+    const lua = ON_RECORDS.includes(name) ? `${text.slice(0, body)}${record}${text.slice(body)}` : text;
+    client.defineCommand(commandName(name), { numberOfKeys, lua });
   }
 }
 
@@ -28,16 +48,16 @@ export function defineScripts(client: Redis | Cluster): void {
 export function runScript(
   client: Redis | Cluster,
   name: ScriptName,
-  key: string,
+  keys: readonly string[],
   args: readonly (string | Buffer)[],
 ): Promise<unknown> {
   const commands = client as unknown as Record<string, (...args: (string | Buffer)[]) => Promise<unknown>>;
   const command = commands[`${commandName(name)}Buffer`];
   if (command === undefined) throw new TypeError(`script ${name} is not defined`);
-  return command.call(client, key, ...args);
+  return command.call(client, ...keys, ...args);
 }
 
-function commandName(name: ScriptName): string {
+function commandName(name: string): string {
   return `stickshift.${name}`;
 }
 

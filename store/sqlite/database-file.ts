@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -20,11 +21,13 @@ export class DatabaseFile {
   readonly #database: DatabaseSync;
   readonly #path: string;
   readonly #timeoutMs: number;
+  readonly #inode: bigint;
 
   private constructor(database: DatabaseSync, path: string, timeoutMs: number) {
     this.#database = database;
     this.#path = path;
     this.#timeoutMs = timeoutMs;
+    this.#inode = statSync(path, { bigint: true }).ino;
   }
 
   /** Opens the file; creates it and its directory when they are missing. */
@@ -63,6 +66,16 @@ export class DatabaseFile {
         throw error;
       }
     });
+  }
+
+  /** Whether the path leads to another file by now, or to none: this one was moved, removed or replaced. */
+  async isSwapped(): Promise<boolean> {
+    try {
+      return (await stat(this.#path, { bigint: true })).ino !== this.#inode;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return true;
+      throw asStoreError(error, `look for ${this.#path}`);
+    }
   }
 
   close(): void {

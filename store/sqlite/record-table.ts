@@ -60,7 +60,7 @@ export class RecordTable {
     return row.snapshot;
   }
 
-  put(key: SessionKey, state: RecordState, record: Commit, now: number): void {
+  put(key: SessionKey, state: RecordState, record: Omit<Commit, 'replicas'>, now: number): void {
     const { idleAt, absoluteAt } = record.deadlines;
     this.#put.run(
       key,

@@ -27,7 +27,13 @@ afterEach(async () => {
 });
 
 async function open(file = path, commandTimeout = 2_000): Promise<SqliteSnapshotStore> {
-  const store = await SqliteSnapshotStore.open({ path: file, commandTimeout, logger });
+  const store = await SqliteSnapshotStore.open({
+    path: file,
+    commandTimeout,
+    settle: 5_000,
+    installation: 'test',
+    logger,
+  });
   stores.push(store);
   return store;
 }
@@ -78,8 +84,8 @@ describe('an SQLite store', () => {
 
   test('refuses the file of a newer version and leaves it alone', async () => {
     await (await open()).close();
-    raw().exec('PRAGMA user_version = 2');
-    await assert.rejects(open(), { code: 'STORE_INVALID', message: /schema version 2.*newer/ });
+    raw().exec('PRAGMA user_version = 3');
+    await assert.rejects(open(), { code: 'STORE_INVALID', message: /schema version 3.*newer/ });
   });
 
   test('refuses a path that cannot be a file', async () => {
@@ -129,7 +135,7 @@ describe('an SQLite store', () => {
 
   test('skips a malformed announcement', async () => {
     const store = await open();
-    raw().exec(`INSERT INTO announcements VALUES ('app-1', '{"id":', ${Date.now() + 60_000})`);
+    raw().exec(`INSERT INTO announcements VALUES ('shop', 'app-1', 'a', '{"id":', ${Date.now() + 60_000})`);
     assert.deepEqual(await store.backends(), []);
   });
 

@@ -1,23 +1,43 @@
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
-import { parseAnnouncement } from '../announcement.ts';
+import { foreignStore } from '../installation.ts';
+import { LineageWatch } from '../lineage-watch.ts';
+import {
+  commitRefusal,
+  endRefusal,
+  releaseRefusal,
+  replaceStep,
+  tombstoneOf,
+  touchRefusal,
+} from '../record-rules.ts';
+import { Settling } from '../settling.ts';
 import type {
+  AdoptRequest,
   AdoptResult,
+  AnnounceResult,
   BackendAnnouncement,
+  BackendStateChange,
   Commit,
   CommitResult,
+  EndRequest,
   EndResult,
-  Fenced,
   RecordSummary,
+  ReleaseRequest,
   ReleaseResult,
+  ReplaceRequest,
+  ReplaceResult,
+  SharedBackendState,
   SnapshotStore,
   StoredRecord,
   StoreWarning,
+  TouchRequest,
   TouchResult,
 } from '../snapshot-store.ts';
 import { wholeNumber } from '../whole-number.ts';
+import { BackendTable } from './backend-table.ts';
 import { DatabaseFile } from './database-file.ts';
+import { MetaTable } from './meta-table.ts';
 import { Purge } from './purge.ts';
 import { RecordTable } from './record-table.ts';
 
@@ -25,173 +45,268 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** How long one operation may wait for the other processes, milliseconds. */
   readonly commandTimeout: number;
+  /** How long owners have to write again what a replaced file lacks, milliseconds; 0 switches it off. */
+  readonly settle: number;
+  /** Fingerprint of the installation that the file is of. */
+  readonly installation: string;
   readonly logger: Logger;
+}
+
+/** An open file and what works on it; another file gets another one of these. */
+interface OpenFile {
+  readonly file: DatabaseFile;
+  readonly records: RecordTable;
+  readonly backends: BackendTable;
+  readonly meta: MetaTable;
+  readonly purge: Purge;
 }
 
 /** Snapshots in one SQLite file, for gateways and agents on one machine. See `docs/store.md`. */
 export class SqliteSnapshotStore implements SnapshotStore {
-  readonly #file: DatabaseFile;
-  readonly #records: RecordTable;
-  readonly #purge: Purge;
-  readonly #log: Logger;
+  readonly #options: SqliteStoreOptions;
+  readonly #settling: Settling;
+  readonly #watch: LineageWatch;
+  #open: OpenFile;
+  /** Why nothing can be done with the file that is there now. */
+  #unusable: StickshiftError | undefined;
+  #closed = false;
 
-  private constructor(file: DatabaseFile, logger: Logger) {
-    this.#file = file;
-    this.#records = new RecordTable(file);
-    this.#purge = new Purge(file, logger);
-    this.#log = logger;
+  private constructor(options: SqliteStoreOptions, open: OpenFile) {
+    this.#options = options;
+    this.#open = open;
+    this.#settling = new Settling(options.settle);
+    this.#watch = new LineageWatch(() => this.#look(), options.settle, options.logger);
   }
 
   /**
    * @throws StickshiftError `CONFIG_INVALID` without a path; `STORE_REFUSED` when the file cannot be opened;
-   *   `STORE_INVALID` when it is no database, another program's, or a newer Stickshift's
+   *   `STORE_INVALID` when it is no database, another program's, or a newer Stickshift's; `STORE_FOREIGN` when it is another
+   *   installation's
    */
-  static async open({ path, commandTimeout, logger }: SqliteStoreOptions): Promise<SqliteSnapshotStore> {
-    if (path === '' || path.startsWith(':')) {
+  static async open(options: SqliteStoreOptions): Promise<SqliteSnapshotStore> {
+    if (options.path === '' || options.path.startsWith(':')) {
       // SQLite would keep such a database to this process alone, and nothing would ever be handed over.
       throw new StickshiftError('CONFIG_INVALID', 'store.url: expected the path of a file after sqlite:');
     }
-    return new SqliteSnapshotStore(await DatabaseFile.open(path, commandTimeout), logger);
+    const store = new SqliteSnapshotStore(options, await openFile(options));
+    try {
+      await store.#introduce(store.#open, false);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return store;
   }
 
   lookup(key: SessionKey): Promise<RecordSummary | undefined> {
-    return this.#file.read('lookup', () => this.#records.summary(key, Date.now()));
+    return this.#read('lookup', ({ records }) => records.summary(key, Date.now()));
   }
 
   read(key: SessionKey): Promise<StoredRecord | undefined> {
-    return this.#file.read('read', () => this.#records.record(key, Date.now()));
+    return this.#read('read', ({ records }) => records.record(key, Date.now()));
   }
 
-  commit(key: SessionKey, commit: Commit): Promise<CommitResult> {
-    return this.#file.write('commit', () => {
+  commit(key: SessionKey, { replicas, ...commit }: Commit): Promise<CommitResult> {
+    return this.#write('commit', replicas, ({ records }) => {
       const now = Date.now();
-      const record = this.#records.summary(key, now);
-      if (record !== undefined) {
-        if (record.state === 'ended') return { outcome: 'ended' };
-        if (record.state !== 'active' || !owns(commit, record)) return fenced(record);
-        if (commit.seq <= record.seq) return { outcome: 'stale', seq: record.seq };
-      }
-      this.#records.put(key, 'active', commit, now);
+      const refusal = commitRefusal(records.summary(key, now), commit);
+      if (refusal !== undefined) return refusal;
+      records.put(key, 'active', commit, now);
       return { outcome: 'committed' };
     });
   }
 
-  touch(key: SessionKey, touch: Pick<Commit, 'owner' | 'epoch' | 'deadlines'>): Promise<TouchResult> {
-    return this.#file.write('touch', () => {
-      const record = this.#records.summary(key, Date.now());
-      if (record === undefined) return { outcome: 'absent' };
-      if (record.state === 'ended') return { outcome: 'ended' };
-      if (record.state !== 'active' || !owns(touch, record)) return fenced(record);
-      this.#records.setDeadlines(key, { ...record.deadlines, idleAt: touch.deadlines.idleAt });
+  touch(key: SessionKey, touch: TouchRequest): Promise<TouchResult> {
+    return this.#write('touch', 0, ({ records }) => {
+      const record = records.summary(key, Date.now());
+      const refusal = touchRefusal(record, touch);
+      if (refusal !== undefined) return refusal;
+      const absoluteAt = record?.deadlines.absoluteAt;
+      records.setDeadlines(key, { idleAt: touch.deadlines.idleAt, absoluteAt });
       return { outcome: 'touched' };
     });
   }
 
-  release(
-    key: SessionKey,
-    release: Pick<Commit, 'owner' | 'epoch'> & {
-      readonly final?: Pick<Commit, 'seq' | 'snapshot' | 'deadlines'>;
-    },
-  ): Promise<ReleaseResult> {
-    const { owner, epoch, final } = release;
-    return this.#file.write('release', () => {
+  release(key: SessionKey, { owner, epoch, final, replicas }: ReleaseRequest): Promise<ReleaseResult> {
+    return this.#write('release', replicas, ({ records }) => {
       const now = Date.now();
-      const record = this.#records.summary(key, now);
-      if (record !== undefined) {
-        if (record.state === 'ended') return { outcome: 'ended' };
-        if (!owns(release, record)) return fenced(record);
-        const newer = final !== undefined && final.seq > record.seq;
-        if (record.state === 'released') return newer ? fenced(record) : { outcome: 'released' };
-        if (final !== undefined && !newer) return { outcome: 'stale', seq: record.seq };
-      }
-      if (final !== undefined) this.#records.put(key, 'released', { owner, epoch, ...final }, now);
-      else if (record !== undefined) this.#records.setReleased(key);
-      else return { outcome: 'absent' };
+      const refusal = releaseRefusal(records.summary(key, now), { owner, epoch, finalSeq: final?.seq });
+      if (refusal !== undefined) return refusal;
+      if (final !== undefined) records.put(key, 'released', { owner, epoch, ...final }, now);
+      else records.setReleased(key);
       return { outcome: 'released' };
     });
   }
 
-  adopt(
-    key: SessionKey,
-    { owner, ifEpoch }: { readonly owner: string; readonly ifEpoch: number },
-  ): Promise<AdoptResult> {
-    return this.#file.write('adopt', () => {
-      const record = this.#records.summary(key, Date.now());
+  adopt(key: SessionKey, { owner, ifEpoch }: AdoptRequest): Promise<AdoptResult> {
+    return this.#write('adopt', 0, ({ records }) => {
+      const record = records.summary(key, Date.now());
       if (record === undefined) return { outcome: 'absent' };
       if (record.state === 'ended') return { outcome: 'ended' };
       if (record.epoch !== ifEpoch) return { outcome: 'moved', record };
       const epoch = record.epoch + 1;
-      this.#records.setOwner(key, owner, epoch);
-      const snapshot = this.#records.snapshot(key);
+      records.setOwner(key, owner, epoch);
+      const snapshot = records.snapshot(key);
       return { outcome: 'adopted', record: { ...record, state: 'active', owner, epoch, snapshot } };
     });
   }
 
-  end(
-    key: SessionKey,
-    end: { readonly owner: string; readonly epoch: number; readonly until: number },
-  ): Promise<EndResult> {
-    const { owner, until } = end;
-    return this.#file.write('end', () => {
+  end(key: SessionKey, end: EndRequest): Promise<EndResult> {
+    return this.#write('end', end.replicas, ({ records }) => {
       const now = Date.now();
-      const record = this.#records.summary(key, now);
-      const deadlines = { idleAt: wholeNumber(until, 'until'), absoluteAt: undefined };
-      if (record?.state === 'ended') {
-        // A standing tombstone is prolonged, never shortened.
-        if (until > record.deadlines.idleAt) this.#records.setDeadlines(key, deadlines);
-        return { outcome: 'ended' };
-      }
-      if (
-        record !== undefined &&
-        (record.owner !== owner || (end.epoch !== 0 && record.epoch !== end.epoch))
-      ) {
-        return fenced(record);
-      }
-      const { epoch, seq } = record ?? { epoch: end.epoch, seq: 0 };
-      this.#records.put(key, 'ended', { owner, epoch, seq, deadlines, snapshot: new Uint8Array() }, now);
+      const record = records.summary(key, now);
+      const refusal = endRefusal(record, end);
+      if (refusal !== undefined) return refusal;
+      entomb(records, key, record, end, now);
       return { outcome: 'ended' };
     });
   }
 
-  announce(backend: BackendAnnouncement, ttlMs: number): Promise<void> {
-    return this.#file.write('announce', () => {
-      this.#file
-        .prepare('INSERT OR REPLACE INTO announcements (id, announcement, expires_at) VALUES (?, ?, ?)')
-        .run(backend.id, JSON.stringify(backend), Date.now() + wholeNumber(ttlMs, 'ttlMs'));
+  replace(key: SessionKey, change: ReplaceRequest): Promise<ReplaceResult> {
+    const { owner, successor } = change;
+    const { replicas, ...commit } = change.commit;
+    return this.#write('replace', replicas, ({ records }) => {
+      const now = Date.now();
+      const record = records.summary(key, now);
+      const step = replaceStep(record, records.summary(successor, now), change);
+      if (typeof step === 'object') return step;
+      if (step === 'both') records.put(successor, 'active', { owner, ...commit }, now);
+      entomb(records, key, record, change, now);
+      return { outcome: 'replaced' };
     });
   }
 
-  async backends(): Promise<BackendAnnouncement[]> {
-    const rows = await this.#file.read('backends', () =>
-      this.#file.prepare('SELECT id, announcement FROM announcements WHERE expires_at > ?').all(Date.now()),
-    );
-    return rows.flatMap((row) => {
-      try {
-        return [parseAnnouncement(String(row.announcement))];
-      } catch (error) {
-        // One malformed announcement must not hide the other backends.
-        this.#log.warn({ err: error, backend: row.id }, 'announcement skipped');
-        return [];
-      }
-    });
+  announce(backend: BackendAnnouncement, ttlMs: number): Promise<AnnounceResult> {
+    return this.#write('announce', 0, ({ backends }) => backends.announce(backend, ttlMs));
+  }
+
+  withdraw(backend: Pick<BackendAnnouncement, 'application' | 'id' | 'incarnation'>): Promise<void> {
+    return this.#write('withdraw', 0, ({ backends }) => backends.withdraw(backend));
+  }
+
+  backends(): Promise<BackendAnnouncement[]> {
+    return this.#read('backends', ({ backends }) => backends.announced());
+  }
+
+  setBackendState(change: BackendStateChange): Promise<SharedBackendState> {
+    return this.#write('set-backend-state', 0, ({ backends }) => backends.setState(change));
+  }
+
+  backendStates(application: string): Promise<SharedBackendState[]> {
+    return this.#read('backend-states', ({ backends }) => backends.states(application));
+  }
+
+  get settlingMs(): number {
+    return this.#settling.remainingMs;
+  }
+
+  onSettling(listener: () => void): () => void {
+    return this.#settling.onBegin(listener);
+  }
+
+  async prolongSettling(ms: number): Promise<void> {
+    if (this.#settling.settleMs === 0) return;
+    this.#settling.prolong(ms);
+    await this.#write('prolong-settling', 0, ({ meta }) => meta.prolong(ms));
   }
 
   async check(): Promise<StoreWarning[]> {
     // Takes the write lock: a file that can only be read is no store.
-    await this.#file.write('check', () => undefined);
+    await this.#write('check', 0, () => undefined);
     return [];
   }
 
   async close(): Promise<void> {
-    this.#purge.stop();
-    this.#file.close();
+    this.#closed = true;
+    this.#watch.stop();
+    closeFile(this.#open);
+  }
+
+  async #read<T>(operation: string, work: (open: OpenFile) => T): Promise<T> {
+    if (this.#unusable !== undefined) throw this.#unusable;
+    const open = this.#open;
+    return open.file.read(operation, () => work(open));
+  }
+
+  async #write<T>(operation: string, replicas: number | undefined, work: (open: OpenFile) => T): Promise<T> {
+    if (this.#unusable !== undefined) throw this.#unusable;
+    if (replicas) {
+      throw new StickshiftError('STORE_REFUSED', `${operation}: a file has no replicas to wait for`);
+    }
+    const open = this.#open;
+    return open.file.write(operation, () => work(open));
+  }
+
+  /** Makes sure that a file is this installation's, and learns whether it is settling. */
+  async #introduce({ file, meta }: OpenFile, swapped: boolean): Promise<void> {
+    const { installation, path, settle } = this.#options;
+    const found = await file.write('open', () => {
+      if (settle > 0) meta.compare(this.#settling, swapped);
+      return meta.claim(installation);
+    });
+    if (found !== installation) throw foreignStore(path, found, installation);
+    this.#settling.learn(await file.read('open', () => meta.lineage(Date.now())));
+  }
+
+  async #look(): Promise<void> {
+    const open = this.#open;
+    if (await open.file.isSwapped()) return this.#reopen();
+    const lineage = await open.file.read('look', () => open.meta.lineage(Date.now()));
+    if (lineage.token === this.#settling.token) this.#settling.learn(lineage);
+    else await this.#introduce(open, false);
+  }
+
+  async #reopen(): Promise<void> {
+    const { logger, path } = this.#options;
+    const open = await openFile(this.#options);
+    let unusable: StickshiftError | undefined;
+    try {
+      // Before any operation sees what is in it.
+      await this.#introduce(open, true);
+    } catch (error) {
+      if (!(error instanceof StickshiftError) || error.code !== 'STORE_FOREIGN') {
+        closeFile(open);
+        throw error;
+      }
+      unusable = error;
+      logger.error({ err: error }, 'the store cannot be used');
+    }
+    if (this.#closed) return closeFile(open);
+    logger.warn({ store: path }, 'the store’s file was removed or replaced; using the one that is there now');
+    closeFile(this.#open);
+    this.#open = open;
+    this.#unusable = unusable;
   }
 }
 
-function owns(caller: Pick<Commit, 'owner' | 'epoch'>, record: RecordSummary): boolean {
-  return record.owner === caller.owner && record.epoch === caller.epoch;
+async function openFile({ path, commandTimeout, logger }: SqliteStoreOptions): Promise<OpenFile> {
+  const file = await DatabaseFile.open(path, commandTimeout);
+  return {
+    file,
+    records: new RecordTable(file),
+    backends: new BackendTable(file, logger),
+    meta: new MetaTable(file),
+    purge: new Purge(file, logger),
+  };
 }
 
-function fenced({ owner, epoch }: RecordSummary): Fenced {
-  return { outcome: 'fenced', owner, epoch };
+function closeFile({ file, purge }: OpenFile): void {
+  purge.stop();
+  file.close();
+}
+
+/** Leaves a tombstone in place of `record`, or prolongs the one that stands; it is never shortened. */
+function entomb(
+  records: RecordTable,
+  key: SessionKey,
+  record: RecordSummary | undefined,
+  end: Pick<EndRequest, 'owner' | 'epoch' | 'until'>,
+  now: number,
+): void {
+  const deadlines = { idleAt: wholeNumber(end.until, 'until'), absoluteAt: undefined };
+  if (record?.state !== 'ended') {
+    records.put(key, 'ended', { ...tombstoneOf(record, end), deadlines, snapshot: new Uint8Array() }, now);
+  } else if (end.until > record.deadlines.idleAt) {
+    records.setDeadlines(key, deadlines);
+  }
 }

@@ -13,6 +13,8 @@ snapshotStoreContract('SQLite', { skip: false }, async () => {
   const store = await SqliteSnapshotStore.open({
     path: join(directory, 'sessions.sqlite'),
     commandTimeout: 5_000,
+    settle: 5_000,
+    installation: 'test',
     logger: pino({ level: 'silent' }),
   });
   return { store, close: () => store.close() };

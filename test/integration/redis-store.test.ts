@@ -257,8 +257,8 @@ describe('a Redis that refuses', { ...localRedisRequirement() }, () => {
 
   test('a malformed announcement is skipped', async () => {
     const store = await open(redis.url);
-    await admin.zadd('stickshift:backends', Date.now() + 60_000, 'broken');
-    await admin.set('stickshift:backend:broken', '{"id":');
+    await admin.zadd('stickshift:backends', Date.now() + 60_000, 'shop/broken');
+    await admin.set('stickshift:backend:shop/broken', '{"id":');
     await store.announce(anAnnouncement, 60_000);
     assert.deepEqual(await store.backends(), [anAnnouncement]);
   });

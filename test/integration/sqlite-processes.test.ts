@@ -46,7 +46,13 @@ test('writers that are killed lose nothing that was acknowledged, and share one 
   const directory = await mkdtemp(join(tmpdir(), 'stickshift-sqlite-'));
   const path = join(directory, 'sessions.sqlite');
   const logger = pino({ level: 'silent' });
-  const store = await SqliteSnapshotStore.open({ path, commandTimeout: 20_000, logger });
+  const store = await SqliteSnapshotStore.open({
+    path,
+    commandTimeout: 20_000,
+    settle: 5_000,
+    installation: 'test',
+    logger,
+  });
   after(async () => {
     await store.close();
     await rm(directory, { recursive: true, force: true });

@@ -8,6 +8,10 @@ export function emptyStore(): SnapshotStore {
     lookup: () => Promise.resolve(undefined),
     read: () => Promise.resolve(undefined),
     backends: () => Promise.resolve([]),
+    backendStates: () => Promise.resolve([]),
+    settlingMs: 0,
+    onSettling: () => () => undefined,
+    prolongSettling: () => Promise.resolve(),
     check: () => Promise.resolve([]),
     close: () => Promise.resolve(),
     commit: refuse,
@@ -15,6 +19,9 @@ export function emptyStore(): SnapshotStore {
     release: refuse,
     adopt: refuse,
     end: refuse,
+    replace: refuse,
     announce: refuse,
+    withdraw: refuse,
+    setBackendState: refuse,
   };
 }

@@ -50,8 +50,8 @@ export class ShopServer {
   async start({ encryptionKeys = this.#options.encryptionKeys } = {}): Promise<void> {
     const { config, agent: agentConfig } = this.#config();
     const { logger } = this.log;
-    const store = await openStore(config.store, logger);
-    const token = deriveSecrets(TEST_SECRET).agentToken;
+    const { agentToken: token, installation } = deriveSecrets(TEST_SECRET);
+    const store = await openStore(config.store, { installation, logger });
     const agent = await startAgent({
       config: agentConfig,
       name: this.id,

@@ -82,7 +82,8 @@ export class SmallInstallation implements AsyncDisposable {
       },
     } satisfies ConfigInput);
     const { logger } = this.gatewayLog;
-    const store = await openStore(config.store, logger);
+    const { installation } = deriveSecrets(TEST_SECRET);
+    const store = await openStore(config.store, { installation, logger });
     const running = await startGateway({ config, logger, store });
     this.#gateways.push({ running, store });
     return running;
@@ -125,7 +126,8 @@ export class SmallInstallation implements AsyncDisposable {
   /** A store of the test's own, beside those of gateway and agents. */
   async openStore(): Promise<SnapshotStore> {
     const { store } = configSchema.parse({ secret: TEST_SECRET, store: { url: this.storeUrl } });
-    return openStore(store, recordedLog().logger);
+    const { installation } = deriveSecrets(TEST_SECRET);
+    return openStore(store, { installation, logger: recordedLog().logger });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -13,6 +13,8 @@ const sessionKey = key as SessionKey;
 const store = await SqliteSnapshotStore.open({
   path,
   commandTimeout: 20_000,
+  settle: 5_000,
+  installation: 'test',
   logger: pino({ level: 'silent' }),
 });
 

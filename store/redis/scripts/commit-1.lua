@@ -1,5 +1,6 @@
 #!lua
--- Writes a snapshot if the caller owns the record and the snapshot is newer; creates an absent record.
+-- Writes a snapshot if the caller owns the record and the snapshot is newer; creates an absent record, and replaces one
+-- of an older epoch.
 --
 -- KEYS[1]  record
 -- ARGV[1]  owner
@@ -10,26 +11,18 @@
 -- ARGV[6]  sealed snapshot
 --
 -- Reply: { 'committed' }
---        { 'fenced', owner, epoch }  the record has another owner or epoch, or was released
+--        { 'fenced', owner, epoch }  the record has a newer epoch, another owner, or was released
 --        { 'stale', seq }            the record's seq is not smaller
 --        { 'ended' }                 a tombstone stands
 --
--- Run twice, the second run answers 'stale' with the seq it was given. The only one of these scripts that a full
--- server refuses: it has no flag allow-oom.
+-- Run twice, the second run answers 'stale' with the seq it was given. Like 'replace', a full server refuses it:
+-- it has no flag allow-oom.
 
 local key, owner, epoch, seq = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
-local record = live(key, now)
-if record then
-  if record.state == 'ended' then
-    return { 'ended' }
-  end
-  if record.state ~= 'active' or record.owner ~= owner or record.epoch ~= epoch then
-    return fenced(record)
-  end
-  if seq <= record.seq then
-    return { 'stale', whole(record.seq) }
-  end
+local refusal = commit_refusal(live(key, now), owner, epoch, seq)
+if refusal then
+  return refusal
 end
 store(key, 'active', owner, ARGV[2], ARGV[3], now, ARGV[4], ARGV[5], ARGV[6])
 return { 'committed' }

@@ -63,6 +63,42 @@ local function fenced(record)
   return { 'fenced', record.owner, whole(record.epoch) }
 end
 
+local function owns(owner, epoch, record)
+  return record.owner == owner and record.epoch == epoch
+end
+
+-- The reply when a commit has no effect; nil when it has. An older epoch in the record proves that this server forgot an
+-- adopt, for epochs come from nowhere else.
+local function commit_refusal(record, owner, epoch, seq)
+  if not record then
+    return nil
+  end
+  if record.state == 'ended' then
+    return { 'ended' }
+  end
+  if record.epoch < epoch then
+    return nil
+  end
+  if record.state ~= 'active' or not owns(owner, epoch, record) then
+    return fenced(record)
+  end
+  if seq <= record.seq then
+    return { 'stale', whole(record.seq) }
+  end
+  return nil
+end
+
+-- The reply when no tombstone is left; nil when it is. Epoch 0: the caller never committed the session.
+local function end_refusal(record, owner, epoch)
+  if not record or record.state == 'ended' or record.epoch < epoch then
+    return nil
+  end
+  if record.owner == owner and (epoch == 0 or record.epoch == epoch) then
+    return nil
+  end
+  return fenced(record)
+end
+
 -- Replaces whatever is at the key.
 local function store(key, state, owner, epoch, seq, now, idle_at, absolute_at, snapshot)
   redis.call('DEL', key)
@@ -72,4 +108,16 @@ local function store(key, state, owner, epoch, seq, now, idle_at, absolute_at, s
     redis.call('HSET', key, 'd', snapshot)
   end
   redis.call('PEXPIREAT', key, whole(expiry(idle_at, absolute_at)))
+end
+
+-- Leaves a tombstone in place of a record, or prolongs the one that stands; it is never shortened.
+local function entomb(key, record, owner, epoch, now, ends_at)
+  if not record then
+    store(key, 'ended', owner, whole(epoch), '0', now, ends_at, '')
+  elseif record.state ~= 'ended' then
+    store(key, 'ended', owner, whole(math.max(record.epoch, epoch)), whole(record.seq), now, ends_at, '')
+  elseif tonumber(ends_at) > tonumber(record.idle_at) then
+    redis.call('HSET', key, 'i', ends_at)
+    redis.call('PEXPIREAT', key, ends_at)
+  end
 end

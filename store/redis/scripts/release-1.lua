@@ -11,22 +11,28 @@
 -- ARGV[6]  sealed snapshot
 --
 -- Reply: { 'released' }
---        { 'fenced', owner, epoch }  the record has another owner or epoch, or was released with an older seq
+--        { 'fenced', owner, epoch }  the record has a newer epoch, another owner, or was released with an
+--                                    older seq
 --        { 'stale', seq }            the record is the caller's, but its seq is not smaller than the final one; it
 --                                    stays active
 --        { 'ended' }                 a tombstone stands
---        { 'absent' }                there is no record, and no final commit to make one
+--        { 'absent' }                there is no record, or one of an older epoch, and no final commit to
+--                                    make one
 --
 -- Run twice, the second run answers 'released' again.
 
 local key, owner, epoch, final_seq = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3] or '')
 local now = now_ms()
 local record = live(key, now)
-if record then
-  if record.state == 'ended' then
-    return { 'ended' }
+if record and record.state == 'ended' then
+  return { 'ended' }
+end
+if not record or record.epoch < epoch then
+  if not final_seq then
+    return { 'absent' }
   end
-  if record.owner ~= owner or record.epoch ~= epoch then
+else
+  if not owns(owner, epoch, record) then
     return fenced(record)
   end
   if record.state == 'released' then
@@ -41,9 +47,7 @@ if record then
 end
 if final_seq then
   store(key, 'released', owner, ARGV[2], ARGV[3], now, ARGV[4], ARGV[5], ARGV[6])
-elseif record then
-  redis.call('HSET', key, 's', 'released')
 else
-  return { 'absent' }
+  redis.call('HSET', key, 's', 'released')
 end
 return { 'released' }

@@ -7,9 +7,9 @@
 -- ARGV[3]  idle deadline, ms since 1970
 --
 -- Reply: { 'touched' }
---        { 'fenced', owner, epoch }  the record has another owner or epoch, or was released
+--        { 'fenced', owner, epoch }  the record has a newer epoch, another owner, or was released
 --        { 'ended' }                 a tombstone stands
---        { 'absent' }
+--        { 'absent' }                there is no record, or one of an older epoch
 --
 -- Run twice, the second run changes nothing.
 
@@ -21,7 +21,10 @@ end
 if record.state == 'ended' then
   return { 'ended' }
 end
-if record.state ~= 'active' or record.owner ~= owner or record.epoch ~= epoch then
+if record.epoch < epoch then
+  return { 'absent' }
+end
+if record.state ~= 'active' or not owns(owner, epoch, record) then
   return fenced(record)
 end
 redis.call('HSET', key, 'i', idle_at)
