@@ -178,6 +178,8 @@ export interface LeaseAnswer {
    */
   readonly recall: number;
   readonly ttlMs: number;
+  /** Answer to `renew`: the number that it was counted as, which may be beyond `recall`. Older stamps are not to be trusted. */
+  readonly renewed?: number | undefined;
   /** In order of their numbers, those after `seen`; empty for a gateway that holds no lease yet. Given again until `seen` covers them. */
   readonly recalls: readonly Recall[];
 }

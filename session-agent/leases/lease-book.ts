@@ -54,6 +54,11 @@ export class LeaseBook {
     return this.#held.size;
   }
 
+  /** Number of the newest recall. */
+  get newest(): number {
+    return this.#recall;
+  }
+
   /** Leases that ran out while a recall waited for them, since the start. */
   get lapsed(): number {
     return this.#lapsed;

@@ -60,13 +60,14 @@ export class Leases {
   async call(request: LeaseRequest): Promise<Omit<LeaseAnswer, 'incarnation'>> {
     const { gateway, seen, wait, renew = false } = request;
     const lease = this.#book.heard(request, performance.now());
+    const renewed = renew ? { renewed: this.#book.newest } : {};
     if (lease && wait && seen >= 0 && !renew && !this.#book.hasNews(seen)) {
       await this.#news(lease);
       // An answer would be taken for a sign that it still holds.
       this.#book.assertHeld(gateway, lease);
     }
     const news = lease ? this.#book.answer(lease, seen) : { recall: Math.max(0, seen), recalls: [] };
-    return { ttlMs: this.#ttlMs, ...news };
+    return { ttlMs: this.#ttlMs, ...renewed, ...news };
   }
 
   /**
