@@ -129,4 +129,50 @@ describe('settings that contradict each other', () => {
       'agents.again.backend: agent "app-1" stands beside backend "app-1" already',
     ]);
   });
+
+  test('replicas of a store that has none', () => {
+    const replicated = { shop: pool('app-1', { durability: 'replica' }) };
+    assert.match(contradictions({ pools: replicated })[0] ?? '', /^pools\.shop\.durability: "replica" needs/);
+    assert.deepEqual(contradictions({ pools: replicated, store: { url: 'redis://redis:6379' } }), []);
+    const routes = [{ paths: ['/pay'], durability: 'replica' as const }];
+    const [problem] = contradictions({ pools: { shop: pool('app-1', { routes }) } });
+    assert.match(problem ?? '', /^pools\.shop\.routes\.0\.durability: "replica" needs/);
+  });
+
+  test('a route that makes do with a journal where it asks for replicas', () => {
+    const store = { url: 'redis://redis:6379' };
+    const shop = (route: { durability?: 'ack' }) =>
+      contradictions({
+        store,
+        pools: {
+          shop: pool('app-1', {
+            durability: 'replica',
+            routes: [{ paths: ['/pay'], onStoreDown: 'serve', ...route }],
+          }),
+        },
+      });
+    assert.match(shop({})[0] ?? '', /^pools\.shop\.routes\.0\.onStoreDown: expected "refuse"/);
+    assert.deepEqual(shop({ durability: 'ack' }), []);
+  });
+
+  test('a route that changes nothing', () => {
+    const routes = [{ paths: ['/pay'], methods: ['POST'] }];
+    assert.deepEqual(contradictions({ pools: { shop: pool('app-1', { routes }) } }), [
+      'pools.shop.routes.0: changes nothing; expected durability, hold or onStoreDown',
+    ]);
+  });
+
+  test('one journal directory for two agents of one machine', () => {
+    const pools = { shop: pool('app-1'), wiki: pool('app-2', { match: { hosts: ['wiki'] } }) };
+    const agents = (portOfSecond: number, directory: string) => ({
+      'app-1': agent('shop', { listen: '0.0.0.0:9090', journal: { directory: '/var/lib/stickshift' } }),
+      'app-2': agent('wiki', { listen: `0.0.0.0:${portOfSecond}`, journal: { directory } }),
+    });
+    assert.deepEqual(contradictions({ pools, agents: agents(9091, '/var/lib/stickshift/') }), [
+      'agents.app-2.journal.directory: agent "app-1" keeps its journal there; each agent needs a directory of its own',
+    ]);
+    assert.deepEqual(contradictions({ pools, agents: agents(9091, '/var/lib/other') }), []);
+    const onTwoMachines = agents(9090, '/var/lib/stickshift');
+    assert.deepEqual(contradictions({ pools, agents: onTwoMachines }), []);
+  });
 });

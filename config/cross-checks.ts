@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { didYouMean } from './closest.ts';
 import { isLoopback, splitAddress } from './listen-address.ts';
 import type { SettingPath } from './problems.ts';
@@ -10,7 +11,14 @@ export interface Contradiction {
 }
 
 export function crossCheck(config: Config): Contradiction[] {
-  return [...gatewayChecks(config), ...cookieChecks(config), ...poolChecks(config), ...agentChecks(config)];
+  return [
+    ...gatewayChecks(config),
+    ...cookieChecks(config),
+    ...poolChecks(config),
+    ...durabilityChecks(config),
+    ...agentChecks(config),
+    ...journalChecks(config),
+  ];
 }
 
 function* gatewayChecks({ gateway }: Config): Generator<Contradiction> {
@@ -84,6 +92,33 @@ function* poolChecks({ pools }: Config): Generator<Contradiction> {
   }
 }
 
+function* durabilityChecks({ pools, store }: Config): Generator<Contradiction> {
+  const hasReplicas = !store.url.startsWith('sqlite:');
+  const needsRedis =
+    '"replica" needs a store with replicas, which SQLite is not; set store.url to a Redis, or use "ack"';
+  for (const [name, pool] of Object.entries(pools)) {
+    if (pool.durability === 'replica' && !hasReplicas) {
+      yield { path: ['pools', name, 'durability'], message: needsRedis };
+    }
+    for (const [index, route] of pool.routes.entries()) {
+      const path = ['pools', name, 'routes', index];
+      if (route.durability === 'replica' && !hasReplicas) {
+        yield { path: [...path, 'durability'], message: needsRedis };
+      }
+      if ((route.durability ?? pool.durability) === 'replica' && route.onStoreDown === 'serve') {
+        yield {
+          path: [...path, 'onStoreDown'],
+          message:
+            'expected "refuse": a journal is no replica, so "replica" always refuses while the store is away',
+        };
+      }
+      if (route.durability === undefined && route.hold === undefined && route.onStoreDown === undefined) {
+        yield { path, message: 'changes nothing; expected durability, hold or onStoreDown' };
+      }
+    }
+  }
+}
+
 function* agentChecks({ agents, pools }: Config): Generator<Contradiction> {
   const served = new Map<string, string>();
   for (const [name, agent] of Object.entries(agents)) {
@@ -106,6 +141,24 @@ function* agentChecks({ agents, pools }: Config): Generator<Contradiction> {
     }
     const other = claim(served, `${agent.pool}.${backend}`, name);
     if (other) yield { path, message: `agent "${other}" stands beside backend "${backend}" already` };
+  }
+}
+
+/**
+ * Agents that listen on one port are on machines of their own, and so are their directories: those may well have one name.
+ */
+function* journalChecks({ agents }: Config): Generator<Contradiction> {
+  const owners = new Map<string, { readonly name: string; readonly port: number }[]>();
+  for (const [name, { listen, journal }] of Object.entries(agents)) {
+    const directory = resolve(journal.directory ?? `.stickshift/journal/${name}`);
+    const { port } = splitAddress(listen);
+    const others = owners.get(directory) ?? [];
+    const other = others.find((candidate) => candidate.port !== port || port === 0);
+    if (other) {
+      const message = `agent "${other.name}" keeps its journal there; each agent needs a directory of its own`;
+      yield { path: ['agents', name, 'journal', 'directory'], message };
+    }
+    owners.set(directory, [...others, { name, port }]);
   }
 }
 

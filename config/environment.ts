@@ -124,6 +124,9 @@ function walk(
     case 'section':
       for (const [key, entry] of setting.entries) walk(entry, inside(key), [...path, key], visit);
       return;
+    case 'sections':
+      // Nothing names one of them.
+      return;
     case 'choice':
       for (const option of setting.options.values()) walk(option, value, path, visit);
       return;

@@ -138,9 +138,37 @@ agents:
     for (const line of problems) assert.doesNotMatch(line, /hunter2/);
   });
 
+  test('has a backend that is there twice named, whatever its quotes', () => {
+    const backends = (id: string) =>
+      problemsOf(
+        `${SECRET}pools:\n  shop:\n    session: { cookie: sid }\n    backends:\n      app-1: { url: "http://a", agent: "http://b" }\n      ${id}: { url: "http://c", agent: "http://d" }\n`,
+      );
+    for (const id of ['app-1', '"app-1"', "'app-1'"]) {
+      assert.deepEqual(backends(id), [
+        `stickshift.yaml:7:7  ${id} stands in this section already; each name may stand there once`,
+      ]);
+    }
+  });
+
+  test('has what is wrong with a route located, and mistyped keys recognised', () => {
+    const routes = (entry: string) =>
+      problemsOf(
+        `${SECRET}pools:\n  shop:\n    session: { cookie: sid }\n    backends: { a: { url: "http://a", agent: "http://b" } }\n    routes:\n      - ${entry}\n`,
+      );
+    assert.deepEqual(routes('{ paths: [/pay], durabilty: ack }'), [
+      'stickshift.yaml:7:26  pools.shop.routes.0.durabilty: unknown key (did you mean "durability"?)',
+    ]);
+    assert.deepEqual(routes('{ paths: [/pay], durability: acks }'), [
+      'stickshift.yaml:7:26  pools.shop.routes.0.durability: expected one of "async", "ack", "replica", got "acks"',
+    ]);
+    assert.deepEqual(routes('{ paths: [/pay], hold: never, methods: [post] }'), [
+      'stickshift.yaml:7:49  pools.shop.routes.0.methods.0: expected a method in capitals, such as POST, got "post"',
+    ]);
+  });
+
   test('has YAML mistakes located', () => {
     const [duplicate] = problemsOf(`${SECRET}gateway: {}\ngateway: {}\n`);
-    assert.match(duplicate ?? '', /^stickshift\.yaml:3:1 {2}not YAML: .*unique/);
+    assert.match(duplicate ?? '', /^stickshift\.yaml:3:1 {2}gateway stands in this section already/);
     const [unclosed] = problemsOf(`${SECRET}gateway: { listen: 'a\n`);
     assert.match(unclosed ?? '', /^stickshift\.yaml:\d+:\d+ {2}not YAML: /);
     const [alias] = problemsOf(`${SECRET}gateway: *nowhere\n`);

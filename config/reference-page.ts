@@ -30,7 +30,7 @@ capitals, with \`_\` between words: \`gateway.timeouts.firstByte\` is \`STICKSHI
 
 - Names of pools, backends and agents are written the same way: the URL of backend \`app-1\` in pool \`shop\` is
   \`STICKSHIFT_POOLS_SHOP_BACKENDS_APP_1_URL\`. They must stand in the file; a variable changes one, it never makes one.
-- Lists are separated by commas. \`true\` and \`false\` are the two truth values.
+- Lists are separated by commas; lists of sections, as \`routes\` is, can be set in the file only. \`true\` and \`false\` are the two truth values.
 - A variable that is set to nothing counts as not set.
 - Secrets can be read from files, as Docker and Kubernetes mount them: \`STICKSHIFT_SECRET_FILE=/run/secrets/stickshift\`. The
   suffix \`_FILE\` works for every setting that is marked *secret* below. Space around the content is ignored.
@@ -44,6 +44,9 @@ capitals, with \`_\` between words: \`gateway.timeouts.firstByte\` is \`STICKSHI
   - \`STICKSHIFT_DEMO_…\`, \`STICKSHIFT_TEST_…\`
   - what Kubernetes sets for services whose name begins with \`stickshift\` (\`…_SERVICE_HOST\`, \`…_PORT\`, \`…_PORT_8080_TCP\`)
 `;
+
+/** Behind the key of a list, for each section in it. */
+const ANY_ENTRY = '[]';
 
 /** The whole of `docs/configuration.md`. */
 export function referencePage(tree: Section): string {
@@ -92,6 +95,9 @@ function collect(
     case 'named':
       collect([...path, placeholder(path)], setting.entry, values, choices);
       break;
+    case 'sections':
+      collect([...path.slice(0, -1), `${path.at(-1)}${ANY_ENTRY}`], setting.entry, values, choices);
+      break;
     case 'section':
       for (const [key, entry] of setting.entries) collect([...path, key], entry, values, choices);
   }
@@ -122,7 +128,7 @@ function table(rows: readonly (readonly [SettingPath, Value])[], base: SettingPa
       type(value),
       fallback(value),
       (value.description ?? '').replaceAll('|', '\\|'),
-      `\`${environmentName(path)}\``,
+      environmentName(path),
     ];
     return `| ${cells.join(' | ')} |\n`;
   });
@@ -141,11 +147,13 @@ function fallback({ fallback, required }: Value): string {
   return `\`${String(fallback)}\``;
 }
 
-/** Placeholders stay readable: `STICKSHIFT_POOLS_<POOL>_BALANCE`. */
+/** Placeholders stay readable: `STICKSHIFT_POOLS_<POOL>_BALANCE`. No variable reaches into a list. */
 function environmentName(path: SettingPath): string {
+  if (path.some((step) => String(step).endsWith(ANY_ENTRY))) return '–';
   const isPlaceholder = (step: string | number) => String(step).startsWith('<');
-  return path.reduce<string>((name, step) => {
-    if (isPlaceholder(step)) return `${name}_${String(step).toUpperCase()}`;
-    return `${name}_${variableName([step]).slice('STICKSHIFT_'.length)}`;
+  const name = path.reduce<string>((before, step) => {
+    if (isPlaceholder(step)) return `${before}_${String(step).toUpperCase()}`;
+    return `${before}_${variableName([step]).slice('STICKSHIFT_'.length)}`;
   }, 'STICKSHIFT');
+  return `\`${name}\``;
 }

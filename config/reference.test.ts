@@ -21,7 +21,8 @@ describe('the configuration reference', () => {
     for (const { key, described } of allValues(settingTree(), '')) {
       assert.ok(described, `${key} has no description`);
       const last = key.split('.').at(-1) ?? '';
-      assert.match(page, new RegExp(`^\\| \`([a-z<>A-Z.]+\\.)?${last}\` \\|.*\\| \`STICKSHIFT_`, 'm'), key);
+      const variable = key.includes('[]') ? '–' : '`STICKSHIFT_';
+      assert.match(page, new RegExp(`^\\| \`([a-z<>A-Z.[\\]]+\\.)?${last}\` \\|.*\\| ${variable}`, 'm'), key);
     }
   });
 
@@ -63,6 +64,8 @@ function allValues(setting: Setting, key: string): { key: string; described: boo
       return [{ key, described: setting.description !== undefined }];
     case 'named':
       return allValues(setting.entry, below('<name>'));
+    case 'sections':
+      return allValues(setting.entry, `${key}[]`);
     case 'section':
       return [...setting.entries].flatMap(([name, entry]) => allValues(entry, below(name)));
     case 'choice':

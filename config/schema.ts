@@ -172,7 +172,10 @@ const hold = z.enum(['writes', 'all', 'never']);
 const onStoreDown = z.enum(['serve', 'refuse']);
 
 const durabilityRouteSchema = z.strictObject({
-  paths: z.array(z.string().startsWith('/')).min(1).describe('Path prefixes that this applies to.'),
+  paths: z
+    .array(z.string().startsWith('/'))
+    .min(1)
+    .describe('Path prefixes that this entry applies to. The first entry that fits a request counts.'),
   methods: z
     .array(z.string().regex(/^[A-Z-]+$/, 'expected a method in capitals, such as POST'))
     .optional()
@@ -212,7 +215,7 @@ const poolSchema = z.strictObject({
   hold: hold
     .default('writes')
     .describe(
-      'Which answers wait for their commit: unsafe methods and answers that set the session; every one; none.',
+      'Which answers wait for their commit: those to unsafe methods and those that set the session; every one; none, so that a client may hear of a logout or a purchase before it is safe.',
     ),
   routes: z
     .array(durabilityRouteSchema)

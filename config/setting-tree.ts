@@ -3,8 +3,8 @@ import type { SettingPath } from './problems.ts';
 import { configSchema } from './schema.ts';
 import { type SettingFacts, settingFacts } from './setting-facts.ts';
 
-/** The schema as people think of it: sections with settings in them, and maps whose keys they choose. */
-export type Setting = Section | NamedEntries | Choice | Value;
+/** The schema as people think of it: sections with settings in them, maps whose keys they choose, and lists of sections. */
+export type Setting = Section | NamedEntries | SectionList | Choice | Value;
 
 interface Described {
   readonly description: string | undefined;
@@ -21,6 +21,12 @@ export interface Section extends Described {
 export interface NamedEntries extends Described {
   readonly kind: 'named';
   readonly entry: Setting;
+}
+
+/** Sections that have an order instead of names, as `routes` has. */
+export interface SectionList extends Described {
+  readonly kind: 'sections';
+  readonly entry: Section;
 }
 
 /** A section whose other keys depend on one of them. */
@@ -84,6 +90,7 @@ function child(setting: Setting, key: string): Setting | undefined {
     case 'section':
       return setting.entries.get(key);
     case 'named':
+    case 'sections':
       return setting.entry;
     case 'choice':
       return [...setting.options.values()].map((option) => option.entries.get(key)).find(Boolean);
@@ -116,12 +123,14 @@ function core(
   facts: SettingFacts,
   fallback: unknown,
 ): Setting {
-  const { shape, valueType, discriminator, options } = definition;
+  const { shape, valueType, element, discriminator, options } = definition;
   if (shape) {
     const entries = Object.entries(shape).map(([key, value]) => [key, toSetting(value)] as const);
     return { kind: 'section', ...described, entries: new Map(entries) };
   }
   if (valueType) return { kind: 'named', ...described, entry: toSetting(valueType) };
+  const entry = element && toSetting(element);
+  if (entry?.kind === 'section') return { kind: 'sections', ...described, entry };
   if (discriminator && options) {
     const sections = options.map((option) => {
       const section = toSetting(option);

@@ -37,7 +37,8 @@ export function readYaml(text: string, file: string): YamlSource {
       faults.map((fault) => ({
         origin: position(fault.pos[0]),
         key: '',
-        message: `not YAML: ${fault.message}`,
+        message:
+          fault.code === 'DUPLICATE_KEY' ? duplicateKey(text, fault.pos[0]) : `not YAML: ${fault.message}`,
       })),
     );
   }
@@ -45,6 +46,12 @@ export function readYaml(text: string, file: string): YamlSource {
     values: valuesOf(document, position),
     locate: (path) => position(offsetOf(document, path)),
   };
+}
+
+/** Two backends of one ID, most often: the second would take the place of the first. */
+function duplicateKey(text: string, offset: number): string {
+  const [key = 'this key'] = /^(?:"[^"]*"|'[^']*'|[^\s:,{}[\]]+)/.exec(text.slice(offset)) ?? [];
+  return `${key} stands in this section already; each name may stand there once`;
 }
 
 function valuesOf(document: Document, position: (offset: number) => Origin): unknown {

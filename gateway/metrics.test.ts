@@ -52,7 +52,7 @@ test('metrics are what the counters say when somebody asks', async () => {
     backendIds: pool.backends.keys(),
   });
   const balancer = createBalancer(pool.config.balance);
-  publishMetrics(counters, [{ pool, sessionIds, affinity, balancer }]);
+  publishMetrics(counters, [{ pool, sessionIds, affinity, balancer, holds: () => undefined }]);
 
   counters.routed.bound += 2;
   counters.moves.takeover += 1;
