@@ -11,6 +11,10 @@ export interface BenchmarkOptions {
   readonly seconds: number;
   readonly connections: number;
   readonly json: boolean;
+  /** As little of everything as can be. */
+  readonly smoke: boolean;
+  /** Of a benchmark that has parts, which of them; empty: all. */
+  readonly parts: readonly string[];
 }
 
 /**

@@ -8,6 +8,8 @@ export interface Target extends AsyncDisposable {
   readonly port: number;
   /** CPU time that it has used so far. */
   cpuMicros(): number;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
 }
 
 export function asTarget(name: string, child: ChildProcess, port: number): Target {
@@ -17,6 +19,7 @@ export function asTarget(name: string, child: ChildProcess, port: number): Targe
     name,
     port,
     cpuMicros: () => processCpuMicros(pid),
+    kill: () => endProcess(child, 'SIGKILL'),
     [Symbol.asyncDispose]: () => endProcess(child),
   };
 }
@@ -27,7 +30,8 @@ export async function startBackend(): Promise<Target> {
 }
 
 export async function startBareProxy(backendPort: number): Promise<Target> {
-  process.env.BENCH_BACKEND_PORT = String(backendPort);
-  const { child, message } = await startModule('bare-proxy.main.ts');
+  const { child, message } = await startModule('bare-proxy.main.ts', {
+    BENCH_BACKEND_PORT: String(backendPort),
+  });
   return asTarget('http-proxy-3', child, (message as { port: number }).port);
 }

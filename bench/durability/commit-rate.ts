@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { median } from '../measure/statistics.ts';
+import { type BenchRedis, startRedis } from '../processes/redis.ts';
+import { benchCommit, benchKey, openBenchStore, SNAPSHOT_BYTES } from './round-trips.ts';
+import type { Sizes } from './sizes.ts';
+
+/** Commits under way at once, as an agent has it by default. */
+const CONCURRENCY = 32;
+const KEYS = 1024;
+/** Values that are found again among the arguments of the script. */
+const MARK = { key: 'mark', seq: 987_654_321, snapshot: 'S'.repeat(SNAPSHOT_BYTES) };
+
+export interface CommitRate {
+  /** Commits per second, medians. */
+  readonly perSecond: Readonly<Record<Sender, number>>;
+  readonly rounds: Readonly<Record<Sender, readonly number[]>>;
+  /** The store's, as a share of what the faster of the plain ones reaches. */
+  readonly share: number;
+}
+
+/** `store`: the adapter that agents use; the others: the same script with the same arguments, straight through ioredis. */
+const SENDERS = ['store', 'evalsha', 'evalsha-pipelined'] as const;
+type Sender = (typeof SENDERS)[number];
+type Send = (key: string, seq: number) => Promise<void>;
+
+/** What the store's adapter leaves of the speed of the library it is built on. */
+export async function measureCommitRate({ rounds, seconds }: Sizes): Promise<CommitRate> {
+  await using cleanup = new AsyncDisposableStack();
+  const redis = cleanup.use(await startRedis(0));
+  const store = await openBenchStore(redis.url);
+  cleanup.defer(() => store.close());
+  const snapshot = randomBytes(SNAPSHOT_BYTES);
+  const template = await scriptTemplate(redis);
+  const plain = (options: { enableAutoPipelining: boolean }): Send => {
+    const client = new Redis(redis.url, options);
+    cleanup.defer(() => client.disconnect());
+    return async (key, seq) => {
+      const reply = await client.callBuffer('EVALSHA', template(key, seq, snapshot));
+      if (String((reply as Buffer[])[0]) !== 'committed') throw new Error(`the script answered ${reply}`);
+    };
+  };
+  const senders: Record<Sender, Send> = {
+    store: async (key, seq) => {
+      const { outcome } = await store.commit(benchKey(key), benchCommit(seq, snapshot));
+      if (outcome !== 'committed') throw new Error(`the store answered ${outcome}`);
+    },
+    evalsha: plain({ enableAutoPipelining: false }),
+    'evalsha-pipelined': plain({ enableAutoPipelining: true }),
+  };
+
+  const samples: Record<Sender, number[]> = { store: [], evalsha: [], 'evalsha-pipelined': [] };
+  let pass = 0;
+  for (let round = 0; round <= rounds; round++) {
+    const first = round % SENDERS.length;
+    for (const sender of [...SENDERS.slice(first), ...SENDERS.slice(0, first)]) {
+      const length = round === 0 ? Math.min(seconds, 2) : seconds;
+      const rate = await commitsPerSecond(senders[sender], `${sender}-${pass++}`, length);
+      // The first round warms up.
+      if (round > 0) samples[sender].push(rate);
+    }
+  }
+  const perSecond = {
+    store: median(samples.store),
+    evalsha: median(samples.evalsha),
+    'evalsha-pipelined': median(samples['evalsha-pipelined']),
+  };
+  const fastest = Math.max(perSecond.evalsha, perSecond['evalsha-pipelined']);
+  return { perSecond, rounds: samples, share: perSecond.store / fastest };
+}
+
+/** Overwrites the same sessions again and again: no session has two commits under way. */
+async function commitsPerSecond(send: Send, prefix: string, seconds: number): Promise<number> {
+  const started = performance.now();
+  const end = started + seconds * 1000;
+  let commits = 0;
+  const worker = async (_: unknown, index: number) => {
+    for (let seq = 1; ; seq++) {
+      for (let key = index; key < KEYS; key += CONCURRENCY) {
+        if (performance.now() >= end) return;
+        await send(`${prefix}-${key}`, seq);
+        commits++;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  return (1000 * commits) / (performance.now() - started);
+}
+
+/**
+ * Watches the adapter send a commit, and returns what makes the same arguments for another session, seq and snapshot. So the plain
+ * senders run the very script that the adapter runs, whatever its arguments come to be.
+ */
+async function scriptTemplate(
+  redis: BenchRedis,
+): Promise<(key: string, seq: number, snapshot: Buffer) => (string | Buffer)[]> {
+  const store = await openBenchStore(redis.url);
+  const monitor = await redis.client.monitor();
+  const seen = new Promise<string[]>((resolve) => {
+    monitor.on('monitor', (_time: string, [command = '', ...args]: string[]) => {
+      if (command.toLowerCase() === 'evalsha' && args.includes(String(MARK.seq))) resolve(args);
+    });
+  });
+  try {
+    const markKey = benchKey(MARK.key);
+    const send = (seq: number) => store.commit(markKey, benchCommit(seq, Buffer.from(MARK.snapshot)));
+    // A script's text may be sent the first time, and its hash from then on.
+    await send(1);
+    await send(MARK.seq);
+    const args = await seen;
+    return (key, seq, snapshot) =>
+      args.map((arg) => {
+        if (arg === MARK.snapshot) return snapshot;
+        return arg === String(MARK.seq) ? String(seq) : arg.replace(markKey, benchKey(key));
+      });
+  } finally {
+    monitor.disconnect();
+    await store.close();
+  }
+}

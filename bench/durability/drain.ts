@@ -1,0 +1,43 @@
+import { eventually } from '../../test/services/eventually.ts';
+import { backendStatus, setBackendState } from '../processes/gateway-admin.ts';
+import { allCommitted, startInstallation } from '../processes/installation.ts';
+import { startRedis } from '../processes/redis.ts';
+import { SessionLoad } from '../processes/session-load.ts';
+import type { Sizes } from './sizes.ts';
+
+export interface Drain {
+  /** Gateways with a lease at the agent: each has to agree before a session is let go. */
+  readonly gateways: number;
+  readonly sessions: number;
+  /** As the gateway that drains has it, milliseconds. */
+  readonly tookMs: number;
+}
+
+/** Begins sessions on a server and drains it: every session is captured, committed, released and forgotten by the app. */
+export async function measureDrain(
+  gateways: number,
+  { drained: sessions, connections }: Sizes,
+): Promise<Drain> {
+  await using cleanup = new AsyncDisposableStack();
+  const redis = cleanup.use(await startRedis(0));
+  const installation = cleanup.use(await startInstallation({ storeUrl: redis.url, gateways }));
+  const load = cleanup.use(await SessionLoad.start());
+  const [gateway] = installation.gateways;
+  const [server] = installation.servers;
+  if (!gateway || !server) throw new Error('an installation without gateway or server');
+  await load.run({ do: 'fill', port: server.app.port, connections, sessions });
+  await allCommitted(server.agent, sessions);
+  for (const each of installation.gateways) {
+    await eventually('the gateway sees the server up', async () => (await backendStatus(each, server.id)).up);
+  }
+
+  await setBackendState(gateway, server.id, 'drain');
+  const { state, released, startedAt, endedAt } = await eventually('the drain is over', async () => {
+    const { drain } = await backendStatus(gateway, server.id);
+    return drain?.endedAt !== undefined && { ...drain, endedAt: drain.endedAt };
+  });
+  if (state !== 'complete' || released < sessions) {
+    throw new Error(`the drain is ${state} with ${released} of ${sessions} sessions released`);
+  }
+  return { gateways, sessions, tookMs: endedAt - startedAt };
+}
