@@ -299,11 +299,18 @@ export type ErrorCode = keyof typeof ERROR_KINDS;
  */
 export class StickshiftError extends Error {
   readonly code: ErrorCode;
+  /** When trying again may help, milliseconds from now; `undefined`: not known. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly retryAfterMs?: number | undefined },
+  ) {
     super(message, options);
     this.name = 'StickshiftError';
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   get source(): ErrorSource {

@@ -28,6 +28,29 @@ describe('an error answer', () => {
     assert.equal(answer('BACKEND_RESET').headers['Retry-After'], undefined);
   });
 
+  test('says how long to wait where that is known, in whole seconds that are long enough', () => {
+    for (const [retryAfterMs, seconds] of [
+      [4_001, '5'],
+      [4_000, '4'],
+      [20, '1'],
+      [0, '1'],
+    ] as const) {
+      const error = new StickshiftError('SESSION_UNKNOWN', 'the store is settling', { retryAfterMs });
+      assert.equal(errorAnswer(error, {}).headers['Retry-After'], seconds);
+    }
+  });
+
+  test('tells apart in Proxy-Status why a change was withheld or a session not served', () => {
+    const codes = ['COMMIT_FENCED', 'COMMIT_ENDED', 'COMMIT_UNKNOWN', 'SNAPSHOT_TOO_OLD'] as const;
+    const values = codes.map((errorCode) => answer(errorCode).headers['Proxy-Status']);
+    assert.deepEqual(
+      values,
+      ['commit fenced', 'commit ended', 'commit unknown', 'snapshot too old'].map(
+        (details) => `stickshift; error=proxy_internal_error; details="${details}"`,
+      ),
+    );
+  });
+
   test('says what its status demands: Allow with 405, WWW-Authenticate with 401', () => {
     assert.match(answer('METHOD_REFUSED').headers.Allow ?? '', /\bGET\b/);
     assert.equal(answer('UNAUTHORIZED').headers['WWW-Authenticate'], 'Bearer');

@@ -3,8 +3,8 @@ import type { ErrorCode, StickshiftError } from '../../protocol/errors.ts';
 import { acceptedForm, type ErrorForm } from './accepted-form.ts';
 import { proxyStatus } from './proxy-status.ts';
 
-/** How long a client should wait before it repeats a request that had no effect, seconds. */
-const RETRY_AFTER_S = 1;
+/** How long a client should wait before it repeats a request that had no effect, unless the error knows better. */
+const RETRY_AFTER_MS = 1_000;
 
 const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
@@ -41,7 +41,7 @@ const RENDER: Record<ErrorForm, { readonly type: string; readonly body: (error: 
 
 /** Makes the answer that tells a client of an error, in the form that it accepts. */
 export function errorAnswer(error: StickshiftError, options: ErrorAnswerOptions): ErrorAnswer {
-  const { code, status, publicMessage, retrySafe } = error;
+  const { code, status, publicMessage, retrySafe, retryAfterMs = RETRY_AFTER_MS } = error;
   const { type, body } = RENDER[acceptedForm(options.accept)];
   const headers: Record<string, string> = {
     'Content-Type': type,
@@ -50,7 +50,10 @@ export function errorAnswer(error: StickshiftError, options: ErrorAnswerOptions)
     'X-Content-Type-Options': 'nosniff',
   };
   if (options.requestId !== undefined) headers['X-Request-Id'] = options.requestId;
-  if (status === 503 && retrySafe) headers['Retry-After'] = String(RETRY_AFTER_S);
+  // Whole seconds, and never none: a client that comes back at once is told the same again.
+  if (status === 503 && retrySafe) {
+    headers['Retry-After'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
+  }
   if (status === 405) headers.Allow = ALLOWED_METHODS;
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
   const title = STATUS_CODES[status] ?? 'Error';
