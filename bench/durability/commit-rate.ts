@@ -36,8 +36,9 @@ export async function measureCommitRate({ rounds, seconds }: Sizes): Promise<Com
     const client = new Redis(redis.url, options);
     cleanup.defer(() => client.disconnect());
     return async (key, seq) => {
-      const reply = await client.callBuffer('EVALSHA', template(key, seq, snapshot));
-      if (String((reply as Buffer[])[0]) !== 'committed') throw new Error(`the script answered ${reply}`);
+      const [script = '', keys = '', ...rest] = template(key, seq, snapshot);
+      const [outcome] = (await client.evalsha(script, Number(keys), ...rest)) as unknown[];
+      if (outcome !== 'committed') throw new Error(`the script answered ${outcome}`);
     };
   };
   const senders: Record<Sender, Send> = {
@@ -107,12 +108,18 @@ async function scriptTemplate(
     // A script's text may be sent the first time, and its hash from then on.
     await send(1);
     await send(MARK.seq);
-    const args = await seen;
-    return (key, seq, snapshot) =>
-      args.map((arg) => {
-        if (arg === MARK.snapshot) return snapshot;
-        return arg === String(MARK.seq) ? String(seq) : arg.replace(markKey, benchKey(key));
-      });
+    const marked = await seen;
+    const keyAt = marked.findIndex((arg) => arg.includes(markKey));
+    const seqAt = marked.indexOf(String(MARK.seq));
+    const snapshotAt = marked.indexOf(MARK.snapshot);
+    const redisKey = (key: string) => marked[keyAt]?.replace(markKey, benchKey(key)) ?? '';
+    return (key, seq, snapshot) => {
+      const args: (string | Buffer)[] = [...marked];
+      args[keyAt] = redisKey(key);
+      args[seqAt] = String(seq);
+      args[snapshotAt] = snapshot;
+      return args;
+    };
   } finally {
     monitor.disconnect();
     await store.close();
