@@ -40,6 +40,7 @@ async function start(options: Partial<AgentOptions> = {}) {
     logger,
     source,
     store,
+    leases: { formerLife: false },
   };
   const agent = await startAgent({ ...common, ...options });
   running.add(agent);

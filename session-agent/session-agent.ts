@@ -65,6 +65,7 @@ export class SessionAgent implements SourceListener {
   readonly #health: StoreHealth;
   readonly #dispatcher: Dispatcher;
   readonly #forgetter: Forgetter;
+  readonly #losses: RecentLosses;
   readonly #replicator: Replicator;
   readonly #logouts: Logouts;
   readonly #commitAnswers: CommitAnswers;
@@ -84,7 +85,7 @@ export class SessionAgent implements SourceListener {
     const owned = new OwnedSessions(limits.sessions, options.deriveKey);
     const health = new StoreHealth(logger, options.times);
     const dispatcher = new Dispatcher(limits.commits, health);
-    const forgetter = new Forgetter(source, owned, queue, logger);
+    const forgetter = new Forgetter({ source, owned, queue, leases, logger });
     const capture = new Capture(source, owned, limits.session, logger);
     const parts = {
       ...{
@@ -97,6 +98,7 @@ export class SessionAgent implements SourceListener {
         queue,
         losses,
         forgetter,
+        leases,
         dispatcher,
         capture,
         logger,
@@ -121,6 +123,7 @@ export class SessionAgent implements SourceListener {
     this.#health = health;
     this.#dispatcher = dispatcher;
     this.#forgetter = forgetter;
+    this.#losses = losses;
     this.#replicator = replicator;
     this.#logouts = logouts;
     const isReady = () => this.#reconciler.notReady === undefined;
@@ -196,6 +199,7 @@ export class SessionAgent implements SourceListener {
     const session = this.owned.get(id);
     if (session) this.#replicator.changed(session);
     else if (this.#logouts.due(id)) this.#forgetLater(id);
+    else if (this.#forgetter.isRecalled(id)) this.#changedInVain(id);
     else if (this.#reconciler.notReady !== undefined) this.#reconciler.defer(id);
     else this.#changedNew(id);
   }
@@ -237,6 +241,12 @@ export class SessionAgent implements SourceListener {
     const { absolute } = this.#options.lifetime;
     session.absoluteAt = absolute === undefined ? undefined : Date.now() + absolute;
     this.#replicator.changed(session);
+  }
+
+  /** The app changed a session that is lost, and that it holds only until gateways have let go of it. */
+  #changedInVain(id: string): void {
+    const loss = this.#losses.get(id);
+    this.#losses.note(id, loss === undefined || loss === 'fenced' ? 'fenced' : 'late');
   }
 
   #overflowed(id: string): void {

@@ -106,7 +106,7 @@ export class Reconciler {
   }
 
   async #reconcile(signal: AbortSignal): Promise<void> {
-    const { owned, source, replicator, logger, times = BACKOFF } = this.#parts;
+    const { owned, source, replicator, forgetter, logger, times = BACKOFF } = this.#parts;
     for (const session of owned.values()) {
       session.inApp = false;
       session.fromApp = false;
@@ -117,7 +117,10 @@ export class Reconciler {
         if (!listed) for (const sessionId of await source.list()) this.#open.add(sessionId);
         listed = true;
         // Again, for what `defer` added when the last round had just ended.
-        while (this.#open.size > 0 && !signal.aborted) await this.#settleAll(signal);
+        while (this.#open.size > 0 && !signal.aborted) {
+          await this.#settleAll(signal);
+          await forgetter.caughtUp();
+        }
         if (signal.aborted) return;
         // Also those that the app did not list, or they would count as unsaved for ever.
         replicator.retryAll();
@@ -192,7 +195,7 @@ export class Reconciler {
 
   async #forget(sessionId: string): Promise<void> {
     const { owned, forgetter } = this.#parts;
-    await forgetter.forget(sessionId, owned.keyOf(sessionId));
+    await forgetter.forgetLost(sessionId, owned.keyOf(sessionId));
   }
 }
 

@@ -47,7 +47,7 @@ export class LeaseBook {
     this.#options = options;
     this.#holdMs = options.ttlMs * (1 + CLOCK_DRIFT);
     this.#log = new RecallLog(options.logSize ?? LOG_SIZE);
-    if (options.bornAt !== undefined) this.#ending.set(new Lease(options.bornAt), FORMER_LIFE);
+    if (options.bornAt !== undefined) this.#ending.set(new Lease(0, options.bornAt), FORMER_LIFE);
   }
 
   get held(): number {
@@ -151,14 +151,15 @@ export class LeaseBook {
     if (this.#held.size + this.#ending.size >= this.#options.limit) {
       throw new StickshiftError('LEASE_REFUSED', `${this.#options.limit} gateways hold a lease already`);
     }
-    const lease = new Lease(now);
+    // A number of its own: what comes late from a call under an earlier lease must not prolong this one.
+    const lease = new Lease(++this.#recall, now);
     this.#held.set(gateway, lease);
     return lease;
   }
 
   #prolong(gateway: string, seen: number, now: number): Lease {
     const lease = this.#held.get(gateway);
-    if (!lease) throw new StickshiftError('LEASE_REFUSED', NO_LEASE);
+    if (!lease || seen < lease.began) throw new StickshiftError('LEASE_REFUSED', NO_LEASE);
     if (!this.#log.reachesBackTo(seen)) {
       this.#revoke(gateway, lease);
       throw new StickshiftError('LEASE_REFUSED', 'the recalls that this gateway has not seen are gone');

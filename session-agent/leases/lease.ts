@@ -6,8 +6,11 @@ export class Lease {
   readonly owes = new Set<RecallUnderWay>();
   /** When its last call was received, in the time of the lease book, milliseconds. */
   heardAt: number;
+  /** Number under which it began. A gateway that has not seen it believes in an earlier lease. */
+  readonly began: number;
 
-  constructor(heardAt: number) {
+  constructor(began: number, heardAt: number) {
+    this.began = began;
     this.heardAt = heardAt;
   }
 

@@ -96,7 +96,7 @@ export class Committer {
     const answer = loss === 'ended' && session.isDirty ? 'late' : loss;
     losses.note(session.id, answer);
     owned.delete(session, { outcome: answer });
-    await forgetter.forget(session.id, session.key);
+    await forgetter.forgetLost(session.id, session.key);
     return { outcome: loss };
   }
 

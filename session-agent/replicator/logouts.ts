@@ -4,6 +4,7 @@ import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
@@ -22,6 +23,7 @@ export interface LogoutsParts {
   readonly dispatcher: Dispatcher;
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
+  readonly leases: Leases;
   readonly store: SnapshotStore;
   readonly health: StoreHealth;
   readonly logger: Logger;
@@ -42,6 +44,8 @@ interface DueTombstone {
   readonly until: number;
   readonly stands: Promise<SessionCommit>;
   readonly settle: (commit: SessionCommit) => void;
+  /** The app has changed the session since. */
+  isLate: boolean;
   failures: number;
   lastFailure: StickshiftError | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -61,9 +65,15 @@ export class Logouts {
     return this.#due.size;
   }
 
-  /** What becomes of the session's tombstone; `undefined` when none is due. Resolves with `ended` or `fenced`. */
+  /**
+   * What becomes of the session's tombstone; `undefined` when none is due. Resolves with `ended` or `fenced`, or with `late` when
+   * the app has changed the session after its logout.
+   */
   due(sessionId: string): Promise<SessionCommit> | undefined {
-    return this.#due.get(sessionId)?.stands;
+    const tombstone = this.#due.get(sessionId);
+    return tombstone?.stands.then((commit) =>
+      commit.outcome === 'ended' && tombstone.isLate ? { outcome: 'late' } : commit,
+    );
   }
 
   allDue(): Promise<SessionCommit>[] {
@@ -92,6 +102,24 @@ export class Logouts {
     );
   }
 
+  /** Writes the tombstone in the background. `isLate`: the app has, or may have, changed the session since it ended. */
+  retire(sessionId: string, isLate = false): void {
+    try {
+      const tombstone = this.#due.get(sessionId) ?? this.#begin(sessionId);
+      tombstone.isLate ||= isLate;
+    } catch (error) {
+      const key = this.#parts.owned.keyOf(sessionId);
+      this.#parts.logger.error({ err: error, [ATTRIBUTE.sessionKey]: key }, 'a session cannot be ended');
+    }
+  }
+
+  /** The app has changed a session. True when it was logged out before, and its tombstone is still due. */
+  takesChange(sessionId: string): boolean {
+    const tombstone = this.#due.get(sessionId);
+    if (tombstone) tombstone.isLate = true;
+    return tombstone !== undefined;
+  }
+
   stop(): void {
     for (const tombstone of this.#due.values()) clearTimeout(tombstone.timer);
   }
@@ -112,6 +140,7 @@ export class Logouts {
       until: now + Math.max(tombstoneMs, session ? session.expiresAt - now : 0),
       stands: promise,
       settle: resolve,
+      isLate: false,
       failures: 0,
       lastFailure: undefined,
       timer: undefined,
@@ -135,13 +164,14 @@ export class Logouts {
   }
 
   async #write(tombstone: DueTombstone): Promise<void> {
-    const { backend, queue, store, health, losses, forgetter, logger } = this.#parts;
+    const { backend, queue, store, health, losses, leases, forgetter, logger } = this.#parts;
     const { sessionId, key, epoch, until } = tombstone;
     try {
       await queue.run(sessionId, async () => {
         const { outcome } = await health.watch(store.end(key, { owner: backend, epoch, until }));
         this.#due.delete(sessionId);
-        losses.note(sessionId, outcome);
+        losses.note(sessionId, outcome === 'ended' && tombstone.isLate ? 'late' : outcome);
+        leases.tell([sessionId]);
         // A request that ran beside the logout may have put the session back.
         await forgetter.forget(sessionId, key);
         tombstone.settle({ outcome });

@@ -61,6 +61,7 @@ export async function startTestAgent(options: TestOptions = {}): Promise<AgentUn
     logger: pino({ level: 'warn' }, { write: (line) => void warnings.push(JSON.parse(line)) }),
     times: { base: 1, cap: 10, hurried: 5 },
     logoutWaitMs: 100,
+    leases: { formerLife: false },
     ...others,
     limits: { session: 1024, sessions: 1000, commits: 4, ...limits },
     lifetime: { absolute: undefined, tombstone: 3_600_000, ...lifetime },
