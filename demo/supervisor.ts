@@ -1,19 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { StickshiftError } from '../protocol/errors.ts';
 
-/** One process of the demo. */
+/** One process of an installation. */
 export interface ProcessPlan {
   /** Unique; also the name of its log file. */
   readonly name: string;
-  /** Arguments of `node`. */
+  /** Default: this `node`. Another program is not told when the supervisor is killed. */
+  readonly command?: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Answers 2xx once the process is ready. */
+  /** Answers 2xx once the process is ready; `redis://host:port` answers PING. */
   readonly readyUrl: string;
 }
 
@@ -60,7 +63,7 @@ export class Supervisor {
 
   /** Resolves when the process is ready; rejects, with the end of its log, when it exits first or takes too long. */
   async start(plan: ProcessPlan): Promise<void> {
-    if (this.#stopping) throw new StickshiftError('INTERNAL', 'the demo is stopping');
+    if (this.#stopping) throw new StickshiftError('INTERNAL', 'everything is being stopped');
     if (this.state(plan.name) !== 'stopped')
       throw new StickshiftError('BAD_REQUEST', `${plan.name} is running already`);
     const running = this.#spawn(plan);
@@ -91,6 +94,18 @@ export class Supervisor {
     if (running) await this.#end(running, 'SIGKILL');
   }
 
+  /** To the process and whatever it started; nothing happens when it does not run. */
+  signal(name: string, signal: NodeJS.Signals): void {
+    const running = this.#processes.get(name);
+    if (running) signalGroup(running.child, signal);
+  }
+
+  /** A message to a process that runs `node`. */
+  send(name: string, message: object): void {
+    const child = this.#processes.get(name)?.child;
+    if (child?.connected) child.send(message);
+  }
+
   state(name: string): ProcessState {
     return this.#processes.get(name)?.state ?? 'stopped';
   }
@@ -113,11 +128,13 @@ export class Supervisor {
 
   #spawn(plan: ProcessPlan): Running {
     const log = openSync(this.#logFile(plan.name), 'a');
-    const child = spawn(process.execPath, ['--import', LEAVE_WITH_PARENT, ...plan.args], {
+    const isNode = plan.command === undefined;
+    const args = isNode ? ['--import', LEAVE_WITH_PARENT, ...plan.args] : plan.args;
+    const child = spawn(plan.command ?? process.execPath, args, {
       // A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which then stops the others in order.
       detached: true,
       env: { ...inheritedEnv(), ...plan.env },
-      stdio: ['ignore', log, log, 'ipc'],
+      stdio: ['ignore', log, log, isNode ? 'ipc' : 'ignore'],
     });
     closeSync(log);
     const exited = new Promise<string>((resolve) => {
@@ -161,11 +178,15 @@ export class Supervisor {
   }
 }
 
-/** The process and whatever it may have started itself. */
 function killGroup(child: ChildProcess): void {
+  signalGroup(child, 'SIGKILL');
+}
+
+/** The process and whatever it may have started itself. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, signal);
   } catch (error) {
     // Gone in the meantime, which is what was wanted.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
@@ -180,15 +201,27 @@ function inheritedEnv(): NodeJS.ProcessEnv {
 async function answers(url: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
-    const ok = await fetch(url, { signal }).then(
-      async (response) => {
-        await response.body?.cancel();
-        return response.ok;
-      },
-      // Not listening yet.
-      () => false,
-    );
-    if (ok) return;
+    const asked = url.startsWith('redis:') ? redisAnswers(url) : httpAnswers(url, signal);
+    // Not listening yet.
+    if (await asked.catch(() => false)) return;
     await sleep(READY_POLL_MS);
+  }
+}
+
+async function httpAnswers(url: string, signal: AbortSignal): Promise<boolean> {
+  const response = await fetch(url, { signal });
+  await response.body?.cancel();
+  return response.ok;
+}
+
+async function redisAnswers(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  try {
+    socket.write('PING\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    return answer.toString().startsWith('+PONG');
+  } finally {
+    socket.destroy();
   }
 }

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HistoryRecorder } from '../history/history.ts';
+import type { Installation } from '../installation/installation.ts';
+import { GATEWAYS } from '../installation/layout.ts';
+import type { Random } from '../random.ts';
+import { Client } from './client.ts';
+import { Connections } from './connection.ts';
+import type { ClientSession, SessionContext } from './session.ts';
+import { Thief } from './thief.ts';
+
+/** Sessions left alone that are looked at again; of more than these, the oldest are let go. */
+const MOST_LEFT = 500;
+const FINAL_READERS = 8;
+const FINAL_ATTEMPTS = 100;
+const FINAL_PAUSE_MS = 200;
+
+/** Everybody who uses the installation. */
+export class Population {
+  readonly clients: readonly Client[];
+  readonly #thief: Thief;
+  readonly #ports: Installation['ports']['gateway'];
+  readonly #left: ClientSession[] = [];
+  readonly #stop = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+  #sessions = 0;
+
+  constructor(count: number, installation: Installation, history: HistoryRecorder, random: Random) {
+    this.#ports = installation.ports.gateway;
+    const keys = { express: installation.sessionKeys('express'), php: installation.sessionKeys('php') };
+    const keyOf: SessionContext['keyOf'] = (pool, id) => keys[pool](id);
+    this.#thief = new Thief(history, keyOf, random.fork('thief'), this.#ports);
+    const context: SessionContext = { history, keyOf, onRetired: (retired) => this.#thief.give(retired) };
+    this.clients = Array.from({ length: count }, (_, index) => {
+      return new Client({
+        pool: Client.poolOf(index),
+        random: random.fork(`client ${index}`),
+        ports: this.#ports,
+        context,
+        nextSession: () => ++this.#sessions,
+        onLeft: (session) => {
+          this.#left.push(session);
+          if (this.#left.length > MOST_LEFT) this.#left.shift();
+        },
+      });
+    });
+  }
+
+  start(): void {
+    const { signal } = this.#stop;
+    this.#running = Promise.all([...this.clients, this.#thief].map((one) => one.run(signal)));
+  }
+
+  /** Reads every session that was left alone through both gateways, and is done with them. */
+  async readLeftSessions(): Promise<void> {
+    await this.#readFinally(this.#left.splice(0));
+  }
+
+  /** Stops everybody; then every session is read through both gateways, and every dead ID is tried once more. */
+  async finish(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    const last = this.clients.map(({ session }) => session).filter(({ state }) => state === 'alive');
+    await this.#readFinally([...this.#left.splice(0), ...last]);
+    await this.#thief.tryAll();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #readFinally(sessions: ClientSession[]): Promise<void> {
+    const reader = async () => {
+      const connections = new Connections(this.#ports);
+      for (let session = sessions.pop(); session !== undefined; session = sessions.pop()) {
+        for (const gateway of GATEWAYS) {
+          for (let attempt = 0; attempt < FINAL_ATTEMPTS; attempt++) {
+            const { outcome } = await session.perform('final', gateway, connections);
+            if (outcome === 'ok') break;
+            await sleep(FINAL_PAUSE_MS);
+          }
+        }
+      }
+      connections.close();
+    };
+    await Promise.all(Array.from({ length: FINAL_READERS }, reader));
+  }
+}

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackendStatus } from '../gateway/admin-api/admin-api-types.ts';
+import type { Population } from './clients/population.ts';
+import type { HistoryRecorder } from './history/history.ts';
+import type { Installation } from './installation/installation.ts';
+import { GATEWAYS } from './installation/layout.ts';
+
+/** Far beyond the longest time-out, ejection and settling one after the other. */
+const WITHIN_MS = 60_000;
+const POLL_MS = 150;
+/** A commit that has waited for so long is not just under way. */
+const LONG_EXPOSURE_MS = 1_000;
+
+/**
+ * Waits until every gateway sees every backend well, every agent has committed what it had, and every client has been
+ * served since.
+ *
+ * @returns undefined, or what was still wrong when there was no more patience
+ */
+export async function untilSettled(
+  installation: Installation,
+  population: Population,
+  history: HistoryRecorder,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const giveUp = performance.now() + WITHIN_MS;
+  let wellSince: number | undefined;
+  for (;;) {
+    let wrong = await whatIsWrong(installation);
+    if (wrong !== undefined) wellSince = undefined;
+    else {
+      wellSince ??= history.now();
+      const since = wellSince;
+      const waiting = population.clients.filter(({ lastGoodAt }) => lastGoodAt < since).length;
+      if (waiting === 0) return undefined;
+      wrong = `${waiting} clients were not served`;
+    }
+    if (signal.aborted) return undefined;
+    if (performance.now() > giveUp) return wrong;
+    await sleep(POLL_MS);
+  }
+}
+
+async function whatIsWrong(installation: Installation): Promise<string | undefined> {
+  for (const gateway of GATEWAYS) {
+    try {
+      const backends = await installation.admin(gateway).backends();
+      if (backends.length === 0) return `${gateway} has no backends`;
+      const ill = backends.find((backend) => illness(backend) !== undefined);
+      if (ill) return `${gateway} sees ${ill.id} ${illness(ill)}`;
+    } catch (error) {
+      return `${gateway} does not answer: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+  return undefined;
+}
+
+function illness({ up, accepting, agent }: BackendStatus): string | undefined {
+  if (!up) return 'down';
+  if (!accepting) return 'up but not accepting';
+  if (agent.state !== 'ok') return `with an agent that is ${agent.state}: ${agent.code}`;
+  if (!agent.ready) return `with an agent that is not ready: ${agent.reason}`;
+  if (agent.store !== 'ok') return 'without its store';
+  if (agent.exposureMs > LONG_EXPOSURE_MS) return `with changes uncommitted for ${agent.exposureMs} ms`;
+  return undefined;
+}
