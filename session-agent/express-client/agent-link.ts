@@ -19,7 +19,8 @@ const IDS_PER_LINE = 1_000;
 export type AgentRequest = Extract<AgentToApp, { t: 'capture' | 'install' | 'forget' }>;
 export type Question =
   | { t: 'set'; id: string; data: string; idleAt: number }
-  | { t: 'destroy' | 'load'; id: string };
+  | { t: 'destroy' | 'load'; id: string }
+  | { t: 'replace'; id: string; successor: string };
 /** `undefined`: there was nothing left to ask, or the link was closed. */
 export type Answer = LinkAnswer | undefined;
 
@@ -36,6 +37,7 @@ export interface AgentLinkOptions {
 }
 
 interface OpenQuestion {
+  readonly kind: Question['t'] | 'late';
   /** Makes the question as it stands now: a session may have changed since it was asked first. */
   readonly make: () => Question | undefined;
   readonly resolve: (answer: Answer) => void;
@@ -82,14 +84,16 @@ export class AgentLink {
   /**
    * Asks the agent. `make` is called whenever the question is sent; when it returns `undefined` there is nothing to ask
    * any more, and the answer is `undefined`. Throws a {@link StickshiftStoreError} when too many questions are open.
+   *
+   * @param kind - `late` is a `set` that the agent will refuse: there may be many of one session
    */
-  ask(kind: Question['t'], make: OpenQuestion['make']): { number: number; answer: Promise<Answer> } {
+  ask(kind: Question['t'] | 'late', make: OpenQuestion['make']): { number: number; answer: Promise<Answer> } {
     if (this.#state === 'closed') throw new StickshiftStoreError('UNAVAILABLE', 'the store is closed');
     if (kind !== 'set' && this.#open.size >= MAX_QUESTIONS) {
       throw new StickshiftStoreError('UNAVAILABLE', 'too many questions wait for the agent');
     }
     const number = ++this.#lastNumber;
-    const answer = new Promise<Answer>((resolve) => this.#open.set(number, { make, resolve }));
+    const answer = new Promise<Answer>((resolve) => this.#open.set(number, { kind, make, resolve }));
     if (this.#state === 'up') this.#send(number);
     return { number, answer };
   }
@@ -215,6 +219,9 @@ export class AgentLink {
     this.#state = 'introducing';
     this.#upSince = performance.now();
     this.#lastReason = '';
+    const said = this.#lastNumber;
+    // An agent that is told of a new ID without a word of the old one would take the two for two sessions.
+    for (const [number, { kind }] of this.#open) if (kind === 'replace') this.#send(number);
     let ids: string[] = [];
     for (const id of this.#options.held()) {
       if (ids.push(id) < IDS_PER_LINE) continue;
@@ -225,7 +232,8 @@ export class AgentLink {
     }
     this.#write({ t: 'have', ids, last: true });
     // A Map's iterator also meets what is added while it runs, so questions asked meanwhile are sent in their turn.
-    for (const number of this.#open.keys()) {
+    for (const [number, { kind }] of this.#open) {
+      if (kind === 'replace' && number <= said) continue;
       this.#send(number);
       await this.#drained(socket);
       if (this.#socket !== socket || this.#state !== 'introducing') return;

@@ -27,8 +27,9 @@ export type AppToAgent =
   /** Logout. Answered when the tombstone stands. */
   | { readonly t: 'destroy'; readonly n: number; readonly id: string }
   /**
-   * The app gave a session another ID, as at a login. Answered at once; `id` is retired when the first bytes of `successor`
-   * are committed, in one step, and no response acknowledges either before.
+   * The app gave a session another ID, as at a login, and uses `id` no more. It is retired in one step with the commit of the
+   * first bytes of `successor`, and no response acknowledges either before. Answered when nothing is under way any more; the
+   * app need not wait for that. Until then it is to be said again after a reconnect, before `have`.
    */
   | { readonly t: 'replace'; readonly n: number; readonly id: string; readonly successor: string }
   /** The app was asked for a session that it does not hold. Answered with `session`. */

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { AgentLink, type AgentRequest, type Answer } from './agent-link.ts';
+import { AgentLink, type AgentRequest, type Answer, type Question } from './agent-link.ts';
 import type { LinkAnswer } from './app-link.ts';
 import { parseLinkAddress } from './link-address.ts';
-import { SessionMemory } from './session-memory.ts';
+import { type HeldSession, SessionMemory } from './session-memory.ts';
 import {
   type GenerateSession,
   type SessionRequest,
@@ -36,8 +36,9 @@ export interface StickshiftStoreOptions {
 
 type Callback<Value> = (error: unknown, value?: Value) => void;
 
-/** A `set` or `destroy` that the agent has not acknowledged. */
+/** A `set`, `destroy` or `replace` that the agent has not acknowledged. */
 interface Write {
+  readonly kind: 'set' | 'destroy' | 'replace';
   readonly number: number;
   readonly answer: Promise<Answer>;
 }
@@ -60,6 +61,8 @@ interface Write {
  *   session and write it over the good one.
  * - `destroy` takes effect here at once, and calls back with an error after `timeout`, since a copy may still stand
  *   elsewhere. It is sent when the agent is back.
+ * - `regenerate` takes effect here at once and waits for nobody. The agent is told when it is back, before anything else; until
+ *   the new session is saved the gateway withholds the answer, and the old one stands.
  *
  * Emits `agentUp` (backend) and `agentDown` (reason), for logs; without a listener, `agentDown` is a process warning.
  * It never emits `disconnect`: express-session would then serve every request as if there were no sessions at all.
@@ -73,7 +76,7 @@ export class StickshiftStore extends EventEmitter {
   readonly #link: AgentLink;
   readonly #ttl: number;
   /** By session ID, so that a session that changes often is sent once. */
-  readonly #writes = new Map<string, Write & { readonly kind: 'set' | 'destroy' }>();
+  readonly #writes = new Map<string, Write>();
   readonly #loads = new Map<string, Promise<StoredSession | null>>();
   readonly #sweeper: NodeJS.Timeout;
 
@@ -162,12 +165,12 @@ export class StickshiftStore extends EventEmitter {
     void settle(revived, callback);
   }
 
-  /** As in express-session's `Store`: ends the request's session and gives it a new one. */
+  /**
+   * As in express-session's `Store`: gives the request a new session, and retires the one it had. That one is not lost before
+   * the new one is saved.
+   */
   regenerate(request: SessionRequest, callback: (error?: unknown) => void): void {
-    void settle(
-      this.#destroy(request.sessionID ?? '').finally(() => this.#generator()(request)),
-      callback,
-    );
+    void settle(this.#regenerate(request), callback);
   }
 
   /** Ends the connection to the agent. Sessions stay readable; nothing is saved any more. */
@@ -201,17 +204,16 @@ export class StickshiftStore extends EventEmitter {
     // While the question was under way the session may have been logged out, or put in by somebody else.
     const held = this.#memory.get(id);
     if (held) return parse(held.data, held.idleAt);
-    if (data === null || idleAt <= Date.now() || this.#writes.get(id)?.kind === 'destroy') return null;
+    if (data === null || idleAt <= Date.now() || this.#isEnding(id)) return null;
     this.#memory.set(id, { data, idleAt });
     return parse(data, idleAt);
   }
 
   async #set(id: string, session: object, lifetime: number | undefined): Promise<void> {
-    // A request that was under way during the logout must not bring the session back.
-    if (this.#writes.get(id)?.kind === 'destroy')
-      throw new StickshiftStoreError('ENDED', 'the session was logged out');
     const idleAt = lifetime === undefined ? this.#idleAt(session) : Date.now() + lifetime;
-    this.#memory.set(id, { data: JSON.stringify(session), idleAt });
+    const held = { data: JSON.stringify(session), idleAt };
+    if (this.#isEnding(id)) return this.#refuse(id, held);
+    this.#memory.set(id, held);
     const answer = await this.#write(id, 'set');
     if (answer === 'late') {
       this.#link.suspect('the agent did not take note of a change in time');
@@ -223,6 +225,35 @@ export class StickshiftStore extends EventEmitter {
     throw asError(answer, 'the session is not this app server’s any more');
   }
 
+  /**
+   * A request that was under way during the logout, or the change of ID, must not bring the session back. The agent has to hear
+   * of it all the same, or the gateway would take the answer of this request for one that changed nothing.
+   */
+  async #refuse(id: string, held: HeldSession): Promise<never> {
+    await this.#inTime(this.#link.ask('late', () => ({ t: 'set', id, ...held })).answer);
+    throw new StickshiftStoreError('ENDED', 'the session was logged out, or has another ID now');
+  }
+
+  async #regenerate(request: SessionRequest): Promise<void> {
+    const generate = this.#generator();
+    const old = request.sessionID ?? '';
+    generate(request);
+    const successor = request.sessionID ?? '';
+    // An app that makes the same ID again means another session all the same.
+    if (old === '' || successor === old) return this.#destroy(old);
+    this.#replace(old, successor);
+    request.res?.once('finish', () => {
+      const isSaved = this.#memory.get(successor) ?? this.#writes.get(successor);
+      // Nothing was to be kept, so there is nothing to wait for: an ordinary logout. It is sent on if the agent is away.
+      if (!isSaved && this.#writes.get(old)?.kind === 'replace') this.#destroy(old).catch(() => undefined);
+    });
+  }
+
+  #replace(id: string, successor: string): void {
+    this.#note(id, 'replace', () => ({ t: 'replace', id, successor }));
+    this.#drop(id);
+  }
+
   async #destroy(id: string): Promise<void> {
     this.#drop(id);
     const answer = await this.#write(id, 'destroy');
@@ -230,13 +261,18 @@ export class StickshiftStore extends EventEmitter {
     if (answer?.t !== 'ok') throw asError(answer, 'the session could not be ended everywhere');
   }
 
-  /** Asks the agent to note a change; a newer change of the same session takes the place of one still on its way. */
   async #write(id: string, kind: 'set' | 'destroy'): Promise<Answer | 'late'> {
-    const question = this.#link.ask(kind, () => {
+    const answer = this.#note(id, kind, () => {
       if (kind === 'destroy') return { t: 'destroy', id };
       const held = this.#memory.get(id);
       return held && { t: 'set', id, ...held };
     });
+    return this.#inTime(answer);
+  }
+
+  /** Asks the agent to note a change; a newer change of the same session takes the place of one still on its way. */
+  #note(id: string, kind: Write['kind'], make: () => Question | undefined): Promise<Answer> {
+    const question = this.#link.ask(kind, make);
     const write = { kind, ...question };
     const former = this.#writes.get(id);
     if (former) this.#link.supersede(former.number, question.answer);
@@ -244,7 +280,13 @@ export class StickshiftStore extends EventEmitter {
     void question.answer.then(() => {
       if (this.#writes.get(id) === write) this.#writes.delete(id);
     });
-    return this.#inTime(question.answer);
+    return question.answer;
+  }
+
+  /** The session has left this process for good, and the agent has not confirmed it yet. */
+  #isEnding(id: string): boolean {
+    const kind = this.#writes.get(id)?.kind;
+    return kind === 'destroy' || kind === 'replace';
   }
 
   /** What the agent asks of this process. */
@@ -256,8 +298,8 @@ export class StickshiftStore extends EventEmitter {
         return { t: 'session', n, data: held?.data ?? null, idleAt: held?.idleAt ?? 0 };
       }
       case 'install':
-        if (this.#writes.get(id)?.kind === 'destroy') {
-          return { t: 'error', n, code: 'ENDED', message: 'the session was logged out here' };
+        if (this.#isEnding(id)) {
+          return { t: 'error', n, code: 'ENDED', message: 'the session was logged out here, or replaced' };
         }
         this.#memory.set(id, { data: request.data, idleAt: request.idleAt });
         return { t: 'ok', n };

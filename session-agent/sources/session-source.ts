@@ -14,7 +14,10 @@ export type SessionEnd = 'logout' | 'removed' | 'expired';
 
 /** What a source tells the agent. All session IDs are the app's own. */
 export interface SourceListener {
-  /** The session has, or may have, new bytes. */
+  /**
+   * The session has, or may have, new bytes. Also told of a session that has left the app as a `logout` or was replaced, when
+   * the app wanted to change it all the same: that is refused, but must not be acknowledged.
+   */
   changed(id: string): void;
   /** The session was used; its bytes are the same. */
   touched(id: string, idleAt: number): void;
@@ -23,8 +26,11 @@ export interface SourceListener {
    * be brought about in time; the others resolve at once.
    */
   ended(id: string, how: SessionEnd): Promise<void>;
-  /** The app goes on with the session under another ID; the old one is retired when the successor's first bytes stand. */
-  replaced(id: string, successor: string): void;
+  /**
+   * The app goes on with the session under another ID; the old one is retired when the successor's first bytes stand. Resolves
+   * when nothing is under way any more; rejects as for a `logout`.
+   */
+  replaced(id: string, successor: string): Promise<void>;
   /**
    * The app was asked for a session that it does not hold. Resolves with the bytes when this backend owns the session
    * or may take it, with `undefined` when no record of it exists, and rejects when that cannot be known.

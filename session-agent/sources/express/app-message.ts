@@ -20,6 +20,7 @@ const SHAPES: Readonly<Record<AppToAgent['t'], (fields: Fields) => boolean>> = {
   touch: ({ id, idleAt }) => isId(id) && isTime(idleAt),
   expired: ({ ids }) => isIds(ids),
   destroy: ({ n, id }) => isNumber(n) && isId(id),
+  replace: ({ n, id, successor }) => isNumber(n) && isId(id) && isId(successor),
   load: ({ n, id }) => isNumber(n) && isId(id),
   ok: ({ n }) => isNumber(n),
   session: ({ n, data, idleAt }) => isNumber(n) && (data === null || isText(data)) && isTime(idleAt),

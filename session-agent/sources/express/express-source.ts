@@ -9,9 +9,9 @@ import { isTokenGood, linkAddress, listenForApps } from './link-server.ts';
 import { UnsavedBytes } from './unsaved-bytes.ts';
 
 const HELLO_TIMEOUT = 5_000;
-/** Logouts remembered, so that a request which outlives the logout cannot bring the session back. */
+/** Logouts and replaced IDs remembered, so that a request which outlives them cannot bring the session back. */
 const MAX_ENDED = 10_000;
-/** Lookups and logouts of the app under way at once. */
+/** Lookups, logouts and changes of ID under way at once. */
 const MAX_REQUESTS = 10_000;
 /** Session IDs kept to answer {@link SessionSource.list}; above any number of sessions that an agent looks after. */
 const MAX_KNOWN = 4_000_000;
@@ -103,6 +103,7 @@ class ExpressSource implements SessionSource {
   async install(id: string, session: CapturedSession): Promise<void> {
     await this.#reachableApp().ask({ t: 'install', id, data: asText(session.data), idleAt: session.idleAt });
     this.#unsaved.drop(id);
+    this.#ended.delete(id);
     this.#remember(id);
   }
 
@@ -183,6 +184,7 @@ class ExpressSource implements SessionSource {
         for (const id of request.ids) this.#expire(id, this.#listener);
         return;
       case 'destroy':
+      case 'replace':
       case 'load':
         void this.#serve(connection, request, this.#listener);
         return;
@@ -192,7 +194,8 @@ class ExpressSource implements SessionSource {
   #set(connection: AppConnection, set: Extract<AppRequest, { t: 'set' }>, listener: SourceListener): void {
     const { n, id, idleAt } = set;
     if (this.#ended.has(id)) {
-      connection.send({ t: 'error', n, code: 'ENDED', message: 'the session was logged out' });
+      listener.changed(id);
+      connection.send({ t: 'error', n, code: 'ENDED', message: 'the session was logged out, or replaced' });
       return;
     }
     const data = Buffer.from(set.data);
@@ -214,23 +217,27 @@ class ExpressSource implements SessionSource {
   /** Requests that take their time: the agent goes to the store for them. */
   async #serve(
     connection: AppConnection,
-    { t, n, id }: Extract<AppRequest, { t: 'destroy' | 'load' }>,
+    request: Extract<AppRequest, { t: 'destroy' | 'replace' | 'load' }>,
     listener: SourceListener,
   ): Promise<void> {
+    const { t, n, id } = request;
     try {
       if (this.#requests >= MAX_REQUESTS) {
         throw new StickshiftError('SOURCE_FAILED', 'the app has too many requests under way');
       }
       this.#requests += 1;
       try {
-        if (t === 'destroy') {
-          await this.#end(id, listener);
-          connection.send({ t: 'ok', n });
-        } else {
+        if (t === 'load') {
           const session = await listener.missed(id);
-          if (session) this.#remember(id);
+          if (session) {
+            this.#ended.delete(id);
+            this.#remember(id);
+          }
           const data = session ? asText(session.data) : null;
           connection.send({ t: 'session', n, data, idleAt: session?.idleAt ?? 0 });
+        } else {
+          await this.#end(request, listener);
+          connection.send({ t: 'ok', n });
         }
       } finally {
         this.#requests -= 1;
@@ -242,8 +249,12 @@ class ExpressSource implements SessionSource {
     }
   }
 
-  async #end(id: string, listener: SourceListener): Promise<void> {
-    this.#unsaved.drop(id);
+  /** From here on the app may not write the session. */
+  async #end(
+    request: Extract<AppRequest, { t: 'destroy' | 'replace' }>,
+    listener: SourceListener,
+  ): Promise<void> {
+    const { id } = request;
     this.#known.delete(id);
     this.#ended.add(id);
     for (const oldest of this.#ended) {
@@ -251,7 +262,13 @@ class ExpressSource implements SessionSource {
       this.#ended.delete(oldest);
     }
     try {
-      await listener.ended(id, 'logout');
+      if (request.t === 'replace') {
+        // A change from before is not saved yet, perhaps, and is all that is left if nothing comes of the new ID.
+        await listener.replaced(id, request.successor);
+      } else {
+        this.#unsaved.drop(id);
+        await listener.ended(id, 'logout');
+      }
     } catch (error) {
       // No tombstone stands: the session may well live on, and its next change is as good as any.
       this.#ended.delete(id);

@@ -1,10 +1,11 @@
-import type { CapturedSession, SourceListener } from '../../../session-agent/sources/session-source.ts';
+import type { CapturedSession, SessionEnd, SourceListener } from '../../../session-agent/sources/session-source.ts';
 import { eventually } from '../../services/eventually.ts';
 
 export type SourceEvent =
   | { readonly what: 'changed'; readonly id: string }
   | { readonly what: 'touched'; readonly id: string; readonly idleAt: number }
-  | { readonly what: 'ended'; readonly id: string; readonly how: 'logout' | 'expired' }
+  | { readonly what: 'ended'; readonly id: string; readonly how: SessionEnd }
+  | { readonly what: 'replaced'; readonly id: string; readonly successor: string }
   | { readonly what: 'missed'; readonly id: string }
   | { readonly what: 'attached' }
   | { readonly what: 'detached'; readonly reason: string };
@@ -14,6 +15,7 @@ export class RecordingListener implements SourceListener {
   readonly events: SourceEvent[] = [];
   onMissed: (id: string) => Promise<CapturedSession | undefined> = async () => undefined;
   onEnded: (id: string) => Promise<void> = async () => undefined;
+  onReplaced: (id: string) => Promise<void> = async () => undefined;
 
   changed(id: string): void {
     this.events.push({ what: 'changed', id });
@@ -23,9 +25,14 @@ export class RecordingListener implements SourceListener {
     this.events.push({ what: 'touched', id, idleAt });
   }
 
-  ended(id: string, how: 'logout' | 'expired'): Promise<void> {
+  ended(id: string, how: SessionEnd): Promise<void> {
     this.events.push({ what: 'ended', id, how });
     return this.onEnded(id);
+  }
+
+  replaced(id: string, successor: string): Promise<void> {
+    this.events.push({ what: 'replaced', id, successor });
+    return this.onReplaced(id);
   }
 
   missed(id: string): Promise<CapturedSession | undefined> {

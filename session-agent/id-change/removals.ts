@@ -1,0 +1,102 @@
+import type { OwnedSession } from '../ownership/owned-session.ts';
+import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import type { Logouts } from '../replicator/logouts.ts';
+import type { Replacements } from './replacements.ts';
+
+/** How long nobody may ask for a removed session before its removal counts as a logout, milliseconds. */
+export const REMOVAL_SILENCE_MS = 30_000;
+
+export interface RemovalsParts {
+  readonly owned: OwnedSessions;
+  readonly logouts: Logouts;
+  readonly replacements: Replacements;
+  /** Most that are kept undecided; beyond it a removal counts as a logout at once. */
+  readonly limit: number;
+  /** Default: {@link REMOVAL_SILENCE_MS}. */
+  readonly removalSilenceMs?: number;
+}
+
+interface Removal {
+  /** As the agent knew it; another one by this ID has been adopted or brought back since. */
+  readonly session: OwnedSession | undefined;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Sessions that an app has removed, without a word why. The request that did it may be a logout, may go on with the session
+ * under another ID, or may die before it has written the session there: then it has to be as if nothing had happened.
+ */
+export class Removals {
+  readonly #parts: RemovalsParts;
+  readonly #removals = new Map<string, Removal>();
+
+  constructor(parts: RemovalsParts) {
+    this.#parts = parts;
+  }
+
+  begin(sessionId: string): void {
+    const { owned, logouts, limit, removalSilenceMs = REMOVAL_SILENCE_MS } = this.#parts;
+    owned.dropOverflow(sessionId);
+    this.#take(sessionId);
+    if (this.#removals.size >= limit) {
+      logouts.retire(sessionId);
+      return;
+    }
+    const session = owned.get(sessionId);
+    // From here on whoever asks for the session gets it back from its record.
+    if (session) session.inApp = false;
+    const timer = setTimeout(() => {
+      if (this.isOpen(sessionId)) this.#retire(sessionId);
+    }, removalSilenceMs);
+    this.#removals.set(sessionId, { session, timer });
+  }
+
+  /** Whether the session was removed and nobody has decided yet what that was. */
+  isOpen(sessionId: string): boolean {
+    const removal = this.#removals.get(sessionId);
+    if (!removal) return false;
+    const now = this.#parts.owned.get(sessionId);
+    if (now === undefined || (now === removal.session && !now.inApp)) return true;
+    this.#take(sessionId);
+    return false;
+  }
+
+  /** A response that names these sessions has ended well: the removal was a logout, or moved one to another ID. */
+  answered(sessionIds: readonly string[]): void {
+    const { owned, logouts, replacements } = this.#parts;
+    for (const sessionId of sessionIds) {
+      if (!this.isOpen(sessionId)) continue;
+      const successor = sessionIds
+        .filter((other) => other !== sessionId && !replacements.of(other))
+        .map((other) => owned.get(other))
+        .find((session) => session?.committedSeq === 0);
+      this.#take(sessionId);
+      if (successor) replacements.link(sessionId, successor);
+      else logouts.retire(sessionId);
+    }
+  }
+
+  /** The app has written under an ID that it had removed: the session that it knew is gone, and nothing new may take its name. */
+  writtenAgain(sessionId: string): void {
+    this.#retire(sessionId, true);
+  }
+
+  /** The agent stops, and nobody will remember. */
+  hasten(): void {
+    for (const sessionId of [...this.#removals.keys()]) if (this.isOpen(sessionId)) this.#retire(sessionId);
+  }
+
+  stop(): void {
+    for (const sessionId of [...this.#removals.keys()]) this.#take(sessionId);
+  }
+
+  #retire(sessionId: string, isLate = false): void {
+    this.#take(sessionId);
+    this.#parts.logouts.retire(sessionId, isLate);
+  }
+
+  #take(sessionId: string): void {
+    clearTimeout(this.#removals.get(sessionId)?.timer);
+    this.#removals.delete(sessionId);
+  }
+}

@@ -1,0 +1,64 @@
+import type { SessionKey } from '../../protocol/session-key.ts';
+
+/**
+ * - `open`: the app has not written anything under the new ID that is to be committed yet
+ * - `due`: the successor is looked after as any session; its first commit retires the old ID
+ * - `over`: retired, or given up
+ */
+export type ReplacementState = 'open' | 'due' | 'over';
+
+/** A commit of a successor whose fate is not known. */
+export interface Attempt {
+  readonly successor: string;
+  readonly successorKey: SessionKey;
+  /** By which its record would be recognised. */
+  readonly sealing: string;
+}
+
+/** A session that goes on under another ID, from the moment the app says so until its old ID is retired. */
+export class Replacement {
+  /** The ID whose record stands. */
+  old: string;
+  oldKey: SessionKey;
+  successor: string;
+  /** IDs that the app used in between and gave up again before anything was known to stand under them. */
+  readonly between: string[] = [];
+  readonly attempts: Attempt[] = [];
+  state: ReplacementState = 'open';
+  /** The app has written under the new ID. */
+  isWritten = false;
+  /** The app has changed the session by its old ID since, or may have: such a change is nowhere. */
+  isLate = false;
+  /** False after the app went away, until it says again that the session has this ID: another process never will. */
+  isConfirmed = true;
+  timer: NodeJS.Timeout | undefined;
+  /** Resolves when nothing is to be waited for any more, however it went. */
+  readonly over: Promise<void>;
+  readonly #finish: () => void;
+
+  constructor(old: string, oldKey: SessionKey, successor: string) {
+    this.old = old;
+    this.oldKey = oldKey;
+    this.successor = successor;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.over = promise;
+    this.#finish = resolve;
+  }
+
+  /** Every ID that is not to be used any more. */
+  get retiring(): string[] {
+    return [this.old, ...this.between];
+  }
+
+  /** Calls `then` in `ms`, in place of what was to happen before. */
+  after(ms: number, then: () => void): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(then, ms);
+  }
+
+  finish(): void {
+    clearTimeout(this.timer);
+    this.state = 'over';
+    this.#finish();
+  }
+}
