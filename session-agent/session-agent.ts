@@ -1,5 +1,12 @@
 import type { Logger } from 'pino';
-import type { AdoptAnswer, ReleaseAnswer, ReleaseIdleAnswer, SessionCommit } from '../protocol/agent-api.ts';
+import type {
+  AdoptAnswer,
+  CommitDurability,
+  ReleaseAnswer,
+  ReleaseIdleAnswer,
+  SessionCommit,
+} from '../protocol/agent-api.ts';
+import { type ErrorCode, StickshiftError } from '../protocol/errors.ts';
 import type { SessionKey } from '../protocol/session-key.ts';
 import { ATTRIBUTE } from '../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
@@ -9,6 +16,9 @@ import { Misses } from './handoff/misses.ts';
 import { Reconciler } from './handoff/reconciler.ts';
 import { Rehydration } from './handoff/rehydration.ts';
 import { Releases } from './handoff/releases.ts';
+import type { JournaledTombstone } from './journal/entry.ts';
+import type { Journal } from './journal/journal.ts';
+import { Replay } from './journal/replay.ts';
 import { Leases, type LeasesOptions } from './leases/leases.ts';
 import { Forgetter } from './ownership/forgetter.ts';
 import { OwnedSessions } from './ownership/owned-sessions.ts';
@@ -20,9 +30,13 @@ import { CommitAnswers } from './replicator/commit-answers.ts';
 import { Committer } from './replicator/committer.ts';
 import { Dispatcher } from './replicator/dispatcher.ts';
 import { Expiry } from './replicator/expiry.ts';
+import { Journaling } from './replicator/journaling.ts';
 import { Logouts } from './replicator/logouts.ts';
 import { Replicator } from './replicator/replicator.ts';
 import { type BackoffTimes, StoreHealth } from './replicator/store-health.ts';
+import { UncommittedBytes } from './replicator/uncommitted-bytes.ts';
+import { Reseeding } from './reseed/reseeding.ts';
+import { Tombstones } from './reseed/tombstones.ts';
 import type { SnapshotSeal } from './snapshot/snapshot-seal.ts';
 import type { CapturedSession, SessionEnd, SessionSource, SourceListener } from './sources/session-source.ts';
 
@@ -52,7 +66,16 @@ export interface SessionAgentOptions {
   /** How long a logout waits for its tombstone, milliseconds. Default: 5 s. */
   readonly logoutWaitMs?: number;
   readonly leases?: LeasesOptions;
+  /** Stays open when the agent stops: whoever opened it closes it. Without one, nothing is acknowledged while the store is away. */
+  readonly journal?: Journal;
+  /** Tombstones that stood, as the journal has them. */
+  readonly tombstones?: readonly JournaledTombstone[];
+  /** Why the agent must not act as its backend: another one claims to be it. Default: never. */
+  readonly barred?: () => { readonly code: ErrorCode; readonly message: string } | undefined;
 }
+
+/** How long the agent, once its app is there, waits for the journal to be settled before it says what holds it up, milliseconds. */
+const REPLAY_PATIENCE_MS = 1_000;
 
 /** Looks after the sessions of one app server: what it holds of them, what the store holds, and whose they are. */
 export class SessionAgent implements SourceListener {
@@ -73,11 +96,14 @@ export class SessionAgent implements SourceListener {
   readonly #releases: Releases;
   readonly #misses: Misses;
   readonly #reconciler: Reconciler;
+  readonly #replay: Replay;
+  readonly #reseeding: Reseeding;
+  readonly #stopped = new AbortController();
   #stopping = false;
 
   constructor(options: SessionAgentOptions) {
     this.#options = options;
-    const { backend, source, store, seal, logger, limits, lifetime } = options;
+    const { backend, source, store, seal, logger, limits, lifetime, journal } = options;
     const times = options.times && { times: options.times };
     const queue = this.#queue;
     const losses = new RecentLosses();
@@ -86,7 +112,10 @@ export class SessionAgent implements SourceListener {
     const health = new StoreHealth(logger, options.times);
     const dispatcher = new Dispatcher(limits.commits, health);
     const forgetter = new Forgetter({ source, owned, queue, leases, logger });
-    const capture = new Capture(source, owned, limits.session, logger);
+    const tombstones = new Tombstones(journal, logger, options.tombstones);
+    const uncommitted = new UncommittedBytes(journal, seal);
+    const maxSession = limits.session;
+    const capture = new Capture({ source, owned, maxSession, uncommitted, journal, logger });
     const parts = {
       ...{
         backend,
@@ -101,6 +130,8 @@ export class SessionAgent implements SourceListener {
         leases,
         dispatcher,
         capture,
+        journal,
+        tombstones,
         logger,
       },
       ...{ counters: this.counters, concurrency: limits.commits },
@@ -108,7 +139,12 @@ export class SessionAgent implements SourceListener {
     };
     const committer = new Committer(parts);
     const isAttached = () => this.#reconciler.isAttached;
-    const replicator = new Replicator({ ...parts, committer, isAttached });
+    const journaling = new Journaling({ ...parts, committer });
+    owned.onDeleted = (session, answer) => {
+      uncommitted.drop(session);
+      journaling.dropped(session, answer);
+    };
+    const replicator = new Replicator({ ...parts, committer, journaling, isAttached });
     const logouts = new Logouts({
       ...parts,
       tombstoneMs: lifetime.tombstone,
@@ -126,19 +162,24 @@ export class SessionAgent implements SourceListener {
     this.#losses = losses;
     this.#replicator = replicator;
     this.#logouts = logouts;
-    const isReady = () => this.#reconciler.notReady === undefined;
+    this.#replay = new Replay(parts);
+    this.#reseeding = new Reseeding({ ...parts, committer, replicator });
+    const isReady = () => this.#reconciler.notReady === undefined && options.barred?.() === undefined;
     const reconciled = () => this.#reconciler.whenReady();
     this.#commitAnswers = new CommitAnswers({ ...handoff, isReady, reconciled });
-    this.#adopts = new Adopts({ ...handoff, isReady });
-    this.#releases = new Releases({ ...handoff, hasAccount: () => this.#reconciler.hasAccount });
+    const releases = new Releases({ ...handoff, hasAccount: () => this.#reconciler.hasAccount });
+    this.#releases = releases;
+    this.#adopts = new Adopts({ ...handoff, isReady, releaseUnderWay: (id) => releases.underWay(id) });
     this.#misses = new Misses(handoff);
-    this.#reconciler = new Reconciler({ ...handoff, ownNew: (id) => this.#changedNew(id) });
+    const clearance = () => this.#clearance();
+    this.#reconciler = new Reconciler({ ...handoff, clearance, ownNew: (id) => this.#changedNew(id) });
     this.expiry = new Expiry({ ...parts, replicator });
   }
 
   /** Why the agent is not ready; `undefined` when it is. */
   get notReady(): string | undefined {
-    return this.#stopping ? 'stopping' : this.#reconciler.notReady;
+    if (this.#stopping) return 'stopping';
+    return this.#options.barred?.()?.message ?? this.#reconciler.notReady;
   }
 
   get store(): 'ok' | 'unreachable' {
@@ -146,6 +187,8 @@ export class SessionAgent implements SourceListener {
   }
 
   async start(): Promise<void> {
+    void this.#replay.run(this.#stopped.signal);
+    this.#reseeding.start();
     await this.#options.source.start(this);
     this.expiry.start();
   }
@@ -156,6 +199,8 @@ export class SessionAgent implements SourceListener {
    */
   async stop(deadlineMs: number): Promise<number> {
     this.#stopping = true;
+    this.#stopped.abort();
+    this.#reseeding.stop();
     this.expiry.stop();
     const until = performance.now() + deadlineMs;
     await this.#flush(deadlineMs);
@@ -189,8 +234,9 @@ export class SessionAgent implements SourceListener {
     sessionIds: readonly string[],
     timeoutMs: number,
     since?: 'this-life' | 'earlier',
+    durability?: CommitDurability,
   ): Promise<SessionCommit[]> {
-    return this.#commitAnswers.commit(sessionIds, timeoutMs, since);
+    return this.#commitAnswers.commit(sessionIds, timeoutMs, since, durability);
   }
 
   // What the source tells
@@ -217,7 +263,9 @@ export class SessionAgent implements SourceListener {
     this.owned.dropOverflow(id);
   }
 
-  missed(id: string): Promise<CapturedSession | undefined> {
+  async missed(id: string): Promise<CapturedSession | undefined> {
+    // What the store says of the session may be older than what the journal has of it.
+    await this.#clearance();
     return this.#misses.find(id);
   }
 
@@ -229,6 +277,18 @@ export class SessionAgent implements SourceListener {
   detached(reason: string): void {
     this.leases.doubtAll();
     this.#reconciler.detached(reason);
+  }
+
+  /** Rejects as long as nothing may be taken over: the journal is not in the store yet, or another agent claims the backend. */
+  async #clearance(): Promise<void> {
+    const barred = this.#options.barred?.();
+    if (barred) throw new StickshiftError(barred.code, barred.message);
+    if (!this.#replay.isDone) await within(this.#replay.whenDone(), REPLAY_PATIENCE_MS);
+    if (this.#replay.isDone) return;
+    throw new StickshiftError(
+      this.#replay.failure ?? 'STORE_UNREACHABLE',
+      'the journal is not in the store yet',
+    );
   }
 
   /** The app has a session that this agent never heard of. Its first commit shows whether it may have it. */

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { AdoptAnswer } from '../../protocol/agent-api.ts';
+import type { AdoptAnswer, ReleaseAnswer } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
@@ -27,6 +27,8 @@ export interface AdoptsParts {
   /** False until the agent knows what the app holds. */
   readonly isReady: () => boolean;
 }
+  /** Resolves when a release of the session that is under way has ended, or has taken long. */
+  readonly releaseUnderWay: (sessionId: string) => Promise<ReleaseAnswer> | undefined;
 
 /** Takes sessions over when a gateway asks for it. */
 export class Adopts {
@@ -38,20 +40,30 @@ export class Adopts {
 
   /** Resolves with `found` when the next request will find the session in the app. */
   async adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
-    const { queue, owned, counters, logger } = this.#parts;
-    const answer = await queue
-      .run(sessionId, () => this.#adopt(sessionId, ifEpoch))
-      .catch((error: unknown): AdoptAnswer => {
-        const failure = asStickshiftError(error);
-        const key = owned.keyOf(sessionId);
-        logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: key }, 'a session could not be adopted');
-        return { outcome: 'unknown', code: failure.code };
-      });
+    const { queue, owned, counters, logger, releaseUnderWay } = this.#parts;
+    const release = await releaseUnderWay(sessionId);
+    const answer =
+      this.#answerAfter(release) ??
+      (await queue
+        .run(sessionId, () => this.#adopt(sessionId, ifEpoch))
+        .catch((error: unknown): AdoptAnswer => {
+          const failure = asStickshiftError(error);
+          const key = owned.keyOf(sessionId);
+          logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: key }, 'a session could not be adopted');
+          return { outcome: 'unknown', code: failure.code };
+        }));
     counters.adopts[answer.outcome]++;
     return answer;
   }
 
   async #adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
+  /** While a session is let go of, none of its requests may begin here. The caller is to read the record again. */
+  #answerAfter(release: ReleaseAnswer | undefined): AdoptAnswer | undefined {
+    if (!release || release.outcome === 'not-held') return undefined;
+    if (release.outcome === 'unknown') return { outcome: 'unknown', code: 'SESSION_MOVING' };
+    return { outcome: 'moved', owner: this.#parts.backend, epoch: release.epoch };
+  }
+
     const { backend, store, health, owned, logouts, rehydration, isReady } = this.#parts;
     if (logouts.due(sessionId)) return { outcome: 'ended' };
     if (!isReady())

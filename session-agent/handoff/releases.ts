@@ -3,20 +3,35 @@ import type { ReleaseAnswer, ReleaseIdleAnswer } from '../../protocol/agent-api.
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
+import { within } from '../ownership/within.ts';
 import type { Capture } from '../replicator/capture.ts';
 import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import type { SessionSource } from '../sources/session-source.ts';
+import { Slots } from './slots.ts';
 
 /** A call of `releaseIdle` answers after about this long with what it has done, so that the caller can show progress. */
 const IDLE_BUDGET_MS = 1_000;
+
+/** Sessions taken back from gateways together: their IDs fit into one answer. */
+const BATCH = 200;
+
+/** How long gateways have for agreeing to a whole batch, before they are asked for each session by itself, milliseconds. */
+const TOGETHER_MS = 250;
+
+/** Gateways may have requests under way that end soon. A session that is busy for longer stays, milliseconds. */
+const BUSY_MS = 10_000;
+
+/** Whoever waits for a release is told after this long that it is still going on; gateways hang up after 2 s, milliseconds. */
+const PATIENCE_MS = 1_500;
 
 /** A stale final commit, or a record that the store lost, is mended and tried again; not for ever. */
 const ATTEMPTS = 3;
@@ -34,73 +49,158 @@ export interface ReleasesParts {
   readonly logouts: Logouts;
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
+  readonly leases: Leases;
   readonly logger: Logger;
   /** False as long as the app may hold sessions that the agent does not know of. */
   readonly hasAccount: () => boolean;
-  /** Releases under way at once in `releaseIdle`. */
+  /** Final commits under way at once. */
   readonly concurrency: number;
 }
 
-/** Gives sessions up, complete and committed, so that another backend can adopt them. */
+/**
+ * Gives sessions up, complete and committed, so that another backend can adopt them. First they are taken back from all
+ * gateways: then no request of theirs is under way at the final capture, and none follows. Until they have agreed, commits go
+ * on as ever.
+ */
 export class Releases {
   readonly #parts: ReleasesParts;
+  readonly #slots: Slots;
+  readonly #underWay = new Map<string, Promise<ReleaseAnswer>>();
+  /** Sessions for which some gateway did not agree in time when last asked. */
+  #busy: ReadonlySet<string> = new Set();
 
   constructor(parts: ReleasesParts) {
     this.#parts = parts;
-  }
-
-  /** `unknown`: the store or the app is in trouble, or the session cannot be saved; it stays here. */
-  async release(sessionId: string): Promise<ReleaseAnswer> {
-    const { source, queue, owned, logger } = this.#parts;
-    try {
-      await source.refresh(sessionId);
-      return await queue.run(sessionId, () => this.#release(sessionId));
-    } catch (error) {
-      const failure = asStickshiftError(error);
-      const key = owned.keyOf(sessionId);
-      logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: key }, 'a session could not be released');
-      return { outcome: 'unknown', code: failure.code };
-    }
+    this.#slots = new Slots(parts.concurrency);
   }
 
   /**
-   * Releases up to `limit` sessions that are not in `except`. Those that cannot be saved stay.
+   * `unknown`: the store or the app is in trouble, or the session cannot be saved; it stays here. `SESSION_MOVING`: gateways
+   * have not agreed yet; it goes on.
+   */
+  async release(sessionId: string): Promise<ReleaseAnswer> {
+    const { source, owned, queue, leases } = this.#parts;
+    try {
+      if (!this.#underWay.has(sessionId) && !owned.get(sessionId)) {
+        await source.refresh(sessionId);
+        this.#assertNotLoggedOut(sessionId);
+        if (!owned.get(sessionId) && !queue.idle(sessionId)) return { outcome: 'not-held' };
+      }
+    } catch (error) {
+      return this.#failed(sessionId, error);
+    }
+    const release =
+      this.#underWay.get(sessionId) ??
+      this.#begin(sessionId, leases.agreed(leases.recall([sessionId], 'release'), BUSY_MS));
+    return (await within(release, PATIENCE_MS)) ?? { outcome: 'unknown', code: 'SESSION_MOVING' };
+  }
+
+  /**
+   * What becomes of the release of a session, if one is under way: nobody may be told meanwhile that the session is here, or a
+   * write could slip in behind the final capture. `SESSION_MOVING` when it takes too long to wait for.
+   */
+  underWay(sessionId: string): Promise<ReleaseAnswer> | undefined {
+    return this.#underWay.has(sessionId) ? this.release(sessionId) : undefined;
+  }
+
+  /**
+   * Releases up to `limit` sessions that are not in `except`. Those that cannot be saved stay, and for now those with a request
+   * under way at another gateway.
    *
    * @throws StickshiftError `SOURCE_FAILED` while the agent does not know what the app holds: "none left" would not be true
    */
   async releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer> {
-    const { owned, health, concurrency, hasAccount } = this.#parts;
+    const { owned, health, hasAccount } = this.#parts;
     if (!hasAccount()) {
       throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
     }
     const until = performance.now() + IDLE_BUDGET_MS;
     const candidates = owned.values();
+    const busy = new Set<string>();
     let released = 0;
-    let underWay = 0;
-    const work = async (): Promise<void> => {
-      for (const session of candidates) {
-        if (except.has(session.id) || session.unprotected || session.waiters.size > 0) continue;
-        underWay++;
-        const { outcome } = await this.release(session.id);
-        underWay--;
-        if (outcome !== 'unknown') released++;
-        // While the store is away every further release would only wait for it.
-        if (!health.isOk || performance.now() > until || released + underWay >= limit) return;
+    do {
+      const batch: string[] = [];
+      for (const { id, unprotected, waiters } of candidates) {
+        if (except.has(id) || unprotected || waiters.size > 0 || this.#underWay.has(id)) continue;
+        batch.push(id);
+        if (batch.length >= Math.min(BATCH, limit - released)) break;
       }
-    };
-    await Promise.all(Array.from({ length: Math.min(concurrency, limit) }, work));
+      if (batch.length === 0) break;
+      released += await this.#releaseBatch(batch, until, busy);
+      // While the store is away every further release would only wait for it.
+    } while (health.isOk && performance.now() < until && released < limit);
+    this.#busy = busy;
     return { released, remaining: owned.remaining, unprotected: owned.unprotected };
   }
 
-  async #release(sessionId: string): Promise<ReleaseAnswer> {
-    const { owned, logouts } = this.#parts;
-    if (logouts.due(sessionId)) {
-      throw new StickshiftError(
-        'STORE_UNREACHABLE',
-        'the session was logged out; its tombstone does not stand yet',
+  /** Releases those of the batch that all gateways agree to let go of before `until`; notes the others in `busy`. */
+  async #releaseBatch(sessionIds: readonly string[], until: number, busy: Set<string>): Promise<number> {
+    const { leases, health } = this.#parts;
+    const agreed = (ids: readonly string[], patienceMs: number): Promise<boolean> =>
+      leases.agreed(
+        leases.recall(ids, 'release'),
+        Math.min(patienceMs, Math.max(0, until - performance.now())),
       );
+    const idle = sessionIds.filter((id) => !this.#busy.has(id));
+    const together = idle.length > 0 ? agreed(idle, TOGETHER_MS) : Promise.resolve(false);
+    const releases = sessionIds.map(async (id) => {
+      const isAgreed = this.#busy.has(id)
+        ? agreed([id], BUSY_MS)
+        : together.then((all) => all || agreed([id], BUSY_MS));
+      void isAgreed.then((yes) => {
+        if (!yes) busy.add(id);
+      });
+      const { outcome } = await this.#begin(id, isAgreed, () => health.isOk && performance.now() < until);
+      return outcome;
+    });
+    return (await Promise.all(releases)).filter((outcome) => outcome !== 'unknown').length;
+  }
+
+  /** From now on nobody is told that the session is here. It is released once it is `agreed`, if that is `due` then. */
+  #begin(
+    sessionId: string,
+    agreed: Promise<boolean>,
+    due: () => boolean = () => true,
+  ): Promise<ReleaseAnswer> {
+    const stays = { outcome: 'unknown', code: 'SESSION_MOVING' } as const;
+    const release = agreed
+      .then((isAgreed) =>
+        isAgreed ? this.#slots.run(async () => (due() ? this.#carryOut(sessionId) : stays)) : stays,
+      )
+      .finally(() => this.#underWay.delete(sessionId));
+    this.#underWay.set(sessionId, release);
+    return release;
+  }
+
+  async #carryOut(sessionId: string): Promise<ReleaseAnswer> {
+    const { source, queue } = this.#parts;
+    try {
+      await source.refresh(sessionId);
+      return await queue.run(sessionId, () => this.#release(sessionId));
+    } catch (error) {
+      return this.#failed(sessionId, error);
     }
-    const session = owned.get(sessionId);
+  }
+
+  #failed(sessionId: string, error: unknown): ReleaseAnswer {
+    const { owned, logger } = this.#parts;
+    const failure = asStickshiftError(error);
+    const key = owned.keyOf(sessionId);
+    logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: key }, 'a session could not be released');
+    return { outcome: 'unknown', code: failure.code };
+  }
+
+  #assertNotLoggedOut(sessionId: string): void {
+    if (!this.#parts.logouts.due(sessionId)) return;
+    throw new StickshiftError(
+      'STORE_UNREACHABLE',
+      'the session was logged out; its tombstone does not stand yet',
+    );
+  }
+
+  async #release(sessionId: string): Promise<ReleaseAnswer> {
+    this.#assertNotLoggedOut(sessionId);
+    const session = this.#parts.owned.get(sessionId);
     if (!session) return { outcome: 'not-held' };
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const answer = await this.#attempt(session);
