@@ -11,6 +11,8 @@ const SQLITE = 'sqlite:';
 export interface OpenStoreOptions {
   /** Fingerprint of the installation, as `deriveSecrets` gives it. */
   readonly installation: string;
+  /** How many replicas commits will wait for. With fewer, a warning is logged. Default 0. */
+  readonly replicas?: number;
   readonly logger: Logger;
 }
 
@@ -23,16 +25,18 @@ export interface OpenStoreOptions {
  */
 export async function openStore(
   config: Pick<StoreConfig, 'url' | 'commandTimeout' | 'settle'>,
-  { installation, logger }: OpenStoreOptions,
+  { installation, replicas = 0, logger }: OpenStoreOptions,
 ): Promise<SnapshotStore> {
   const { url, commandTimeout, settle } = config;
   const options = { commandTimeout, settle, installation, logger };
   if (url.startsWith(SQLITE)) {
     const store = await SqliteSnapshotStore.open({ ...options, path: url.slice(SQLITE.length) });
+    if (replicas > 0)
+      logger.warn({ code: 'no-replicas' }, 'store: durability `replica` needs Redis: a file has none');
     await warningReporter(store, logger)();
     return store;
   }
-  const store = await RedisSnapshotStore.open({ ...options, target: parseRedisUrl(url) });
+  const store = await RedisSnapshotStore.open({ ...options, replicas, target: parseRedisUrl(url) });
   // At every connect: after a failover it is another server, with other settings.
   store.onConnect(warningReporter(store, logger));
   return store;

@@ -35,7 +35,7 @@ export class BackendRegistry {
     const { incarnation, agent } = backend;
     const args = [JSON.stringify(backend), ttl, incarnation, agent];
     const reply = await this.#connection.run('announce', [announcementKey(name)], args);
-    return reply.choose<AnnounceResult>({
+    return reply.choose<AnnounceResult | Promise<AnnounceResult>>({
       announced: async () => {
         // The index comes second: a name without an announcement is skipped, an announcement without its name never found.
         await this.#connection.run('index-backend', [INDEX], [name, ttl]);

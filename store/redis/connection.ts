@@ -1,57 +1,88 @@
-import type { ClusterOptions, CommonRedisOptions, RedisOptions } from 'ioredis';
-import { Cluster, Redis } from 'ioredis';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Cluster, type Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { StickshiftError } from '../../protocol/errors.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import { newClient, reconnectDelay } from './new-client.ts';
 import { asStoreError } from './redis-errors.ts';
 import type { RedisTarget } from './redis-url.ts';
 import { Reply } from './replies.ts';
 import { defineScripts, runScript, type ScriptName } from './scripts.ts';
 
-/** Longest pause between two attempts to connect. */
-const MAX_RECONNECT_DELAY_MS = 1_000;
-const CONNECT_TIMEOUT_MS = 2_000;
+export interface RedisConnectionOptions {
+  readonly target: RedisTarget;
+  readonly commandTimeout: number;
+  readonly introduction: Introduction;
+  readonly logger: Logger;
+}
 
-/** A client that reconnects for ever and never queues: without a connection, a command fails at once. */
+/** Finds out what is at the other end. Runs on every new connection before any operation does. */
+export interface Introduction {
+  /**
+   * @param identities - what an introduction on this very connection returned before
+   * @throws whatever forbids to use the connection; it is tried again until it succeeds
+   */
+  introduce(client: Redis | Cluster, identities?: readonly string[]): Promise<readonly string[]>;
+}
+
+/** Failures of an introduction that an operator has to mend; the others count as a store that is not there. */
+const LASTING: readonly string[] = ['STORE_REFUSED', 'STORE_INVALID', 'STORE_FOREIGN'];
+
+/** A connection, or the connections of a cluster, that operations may use as soon as the introduction is made. */
 export class RedisConnection {
-  readonly client: Redis | Cluster;
+  readonly #client: Redis | Cluster;
+  readonly #introduction: Introduction;
   readonly #label: string;
   readonly #log: Logger;
   readonly #timeoutMs: number;
+  readonly #connectListeners: (() => void)[] = [];
+  /** Called after the next attempt to connect, whatever came of it. */
+  #attempted: (() => void)[] = [];
+  /** Counts connects and closes: what belongs to an earlier connection is outdated. */
+  #life = 0;
+  #identities: readonly string[] | undefined;
   #lastError: Error | undefined;
   #outage = false;
   #closed = false;
 
-  constructor(target: RedisTarget, commandTimeout: number, logger: Logger) {
+  constructor({ target, commandTimeout, introduction, logger }: RedisConnectionOptions) {
     this.#label = target.label;
     this.#log = logger;
     this.#timeoutMs = commandTimeout;
-    this.client = newClient(target, commandTimeout);
-    defineScripts(this.client);
-    this.client.on('ready', () => this.#connected());
-    this.client.on('close', () => this.#out());
+    this.#introduction = introduction;
+    this.#client = newClient(target, commandTimeout);
+    defineScripts(this.#client);
+    this.#client.on('ready', () => void this.#introduce());
+    this.#client.on('close', () => this.#out());
     // Without a listener, an 'error' event would end the process.
-    this.client.on('error', (error: Error) => this.#failed(error));
-    this.client.on('sentinelError', (error: Error) => this.#failed(error));
-    this.client.on('node error', (error: Error) => this.#failed(error));
+    this.#client.on('error', (error: Error) => this.#failed(error));
+    this.#client.on('sentinelError', (error: Error) => this.#failed(error));
+    this.#client.on('node error', (error: Error) => this.#failed(error));
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready' && !this.#closed;
+    return this.#client.status === 'ready' && this.#identities !== undefined && !this.#closed;
+  }
+
+  /** The cluster's client; `undefined` when there is no cluster. */
+  get cluster(): Cluster | undefined {
+    return this.#client instanceof Cluster ? this.#client : undefined;
+  }
+
+  /** Calls `listener` now if there is a connection, and after every later connect. */
+  onConnect(listener: () => void): void {
+    this.#connectListeners.push(listener);
+    if (this.ready) listener();
   }
 
   /** Resolves when connected, when an attempt has failed, or after `boundMs`. */
   firstAttempt(boundMs: number): Promise<void> {
-    if (this.ready) return Promise.resolve();
+    if (this.ready || this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
-      const settle = () => {
+      const timer = setTimeout(resolve, boundMs);
+      this.#attempted.push(() => {
         clearTimeout(timer);
-        this.client.off('ready', settle);
-        this.client.off('close', settle);
         resolve();
-      };
-      const timer = setTimeout(settle, boundMs);
-      this.client.on('ready', settle);
-      this.client.on('close', settle);
+      });
     });
   }
 
@@ -59,9 +90,66 @@ export class RedisConnection {
     return new Reply(script, await this.ask(script, (client) => runScript(client, script, keys, args)));
   }
 
-  /** Sends under a deadline of its own: ioredis counts its timeout anew after each wait for a pipeline or redirection. */
   async ask<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
     if (!this.ready) throw this.#unavailable(operation);
+    return this.#bounded(operation, send);
+  }
+
+  /**
+   * Introduces this process once more on a connection that stands.
+   *
+   * @throws StickshiftError; after `STORE_FOREIGN` no operation goes through until the store is ours again
+   */
+  async reintroduce(): Promise<void> {
+    if (!this.ready) return;
+    const life = this.#life;
+    // A cluster gets and loses nodes without this connection ending.
+    const known = this.cluster ? undefined : this.#identities;
+    try {
+      const identities = await this.#bounded('introduce', (client) =>
+        this.#introduction.introduce(client, known),
+      );
+      if (life === this.#life) this.#identities = identities;
+    } catch (error) {
+      if (life === this.#life && asStickshiftError(error).code === 'STORE_FOREIGN') void this.#introduce();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const wasReady = this.ready;
+    this.#closed = true;
+    if (wasReady) {
+      // Lets commands under way finish; a server that does not answer is left without a goodbye.
+      await this.#client
+        .quit()
+        .catch((error: Error) => this.#log.debug({ reason: error.message }, 'redis: no goodbye'));
+    }
+    this.#client.disconnect();
+  }
+
+  async #introduce(): Promise<void> {
+    const life = ++this.#life;
+    this.#identities = undefined;
+    const current = () => life === this.#life && !this.#closed;
+    for (let attempt = 1; current(); attempt++) {
+      try {
+        const identities = await this.#bounded('introduce', (client) => this.#introduction.introduce(client));
+        if (!current()) return;
+        this.#identities = identities;
+        this.#connected();
+        return;
+      } catch (error) {
+        if (!current()) return;
+        this.#failed(asStickshiftError(error));
+      }
+      await pause(reconnectDelay(attempt), undefined, { ref: false });
+    }
+  }
+
+  /** Sends under a deadline of its own: ioredis counts its timeout anew after each wait for a pipeline or redirection. */
+  async #bounded<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<never>((_, reject) => {
       const late = () =>
@@ -69,7 +157,7 @@ export class RedisConnection {
       timer = setTimeout(late, this.#timeoutMs);
     });
     try {
-      return await Promise.race([send(this.client), deadline]);
+      return await Promise.race([send(this.#client), deadline]);
     } catch (error) {
       throw asStoreError(error, operation, this.#label);
     } finally {
@@ -81,39 +169,46 @@ export class RedisConnection {
   #unavailable(operation: string): StickshiftError {
     if (this.#closed) return new StickshiftError('STORE_UNREACHABLE', `${operation}: the store is closed`);
     const last = this.#lastError;
+    if (last instanceof StickshiftError && LASTING.includes(last.code)) {
+      return new StickshiftError(last.code, `${operation}: ${last.message}`);
+    }
     // Redis is there, but does not let us in: a wrong password is not cured by waiting.
     const code = last?.name === 'ReplyError' ? 'STORE_REFUSED' : 'STORE_UNREACHABLE';
     const why = last === undefined ? 'not connected' : `not connected: ${last.message}`;
     return new StickshiftError(code, `${operation}: ${why} (${this.#label})`);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    const wasReady = this.ready;
-    this.#closed = true;
-    if (wasReady) {
-      // Lets commands under way finish; a server that does not answer is left without a goodbye.
-      await this.client
-        .quit()
-        .catch((error: Error) => this.#log.debug({ reason: error.message }, 'redis: no goodbye'));
-    }
-    this.client.disconnect();
-  }
-
   #connected(): void {
     this.#lastError = undefined;
     this.#outage = false;
     this.#log.info({ store: this.#label }, 'store connected');
+    this.#attemptMade();
+    for (const listener of this.#connectListeners) listener();
   }
 
   #failed(error: Error): void {
+    const foreign = error instanceof StickshiftError && error.code === 'STORE_FOREIGN';
+    const known = this.#lastError instanceof StickshiftError && this.#lastError.code === 'STORE_FOREIGN';
     this.#lastError = error;
-    // One node of a cluster may fail while the others serve.
-    if (this.ready) this.#log.debug({ store: this.#label, reason: error.message }, 'store connection failed');
-    else this.#out();
+    if (foreign) {
+      if (!known) this.#log.error({ err: error }, 'the store cannot be used');
+      this.#attemptMade();
+    } else if (this.ready) {
+      // One node of a cluster may fail while the others serve.
+      this.#log.debug({ store: this.#label, reason: error.message }, 'store connection failed');
+    } else {
+      this.#report();
+    }
   }
 
   #out(): void {
+    this.#life++;
+    this.#identities = undefined;
+    this.#report();
+  }
+
+  #report(): void {
+    this.#attemptMade();
     if (this.#closed || this.#outage) return;
     // Once per outage, not once per attempt.
     this.#outage = true;
@@ -122,71 +217,8 @@ export class RedisConnection {
       'store not connected; trying again',
     );
   }
-}
 
-function newClient(target: RedisTarget, commandTimeout: number): Redis | Cluster {
-  const common: Omit<CommonRedisOptions, 'replyMapping'> = {
-    ...(target.username === undefined ? {} : { username: target.username }),
-    ...(target.password === undefined ? {} : { password: target.password }),
-    connectionName: 'stickshift',
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout,
-    // A server whose machine lost power never closes the connection. Without this, commands would time out one by one
-    // and pile up in memory for as long as TCP retransmits, a quarter of an hour.
-    socketTimeout: 2 * commandTimeout,
-    // At 0, every command whose answer is due when the connection breaks is rejected at once.
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    // After a failover the old primary may still answer, as a replica. Connecting anew finds the new one.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-  };
-  const single: Omit<RedisOptions, 'replyMapping'> = {
-    ...common,
-    retryStrategy: reconnectDelay,
-    enableOfflineQueue: false,
-    enableAutoPipelining: true,
-  };
-  if (target.kind === 'single') {
-    const { host, port } = target.server;
-    return new Redis({
-      ...single,
-      host,
-      port,
-      db: target.db,
-      ...(target.tls ? { tls: {} } : {}),
-    });
+  #attemptMade(): void {
+    for (const listener of this.#attempted.splice(0)) listener();
   }
-  if (target.kind === 'sentinel') {
-    return new Redis({
-      ...single,
-      sentinels: [...target.sentinels],
-      name: target.service,
-      role: 'master',
-      db: target.db,
-      sentinelRetryStrategy: reconnectDelay,
-      sentinelCommandTimeout: commandTimeout,
-      ...(target.sentinelAuth.username === undefined
-        ? {}
-        : { sentinelUsername: target.sentinelAuth.username }),
-      ...(target.sentinelAuth.password === undefined
-        ? {}
-        : { sentinelPassword: target.sentinelAuth.password }),
-    });
-  }
-  const cluster: Omit<ClusterOptions, 'redisOptions'> = {
-    enableOfflineQueue: false,
-    clusterRetryStrategy: reconnectDelay,
-    slotsRefreshTimeout: 2 * commandTimeout,
-    // A command for a node that is still connecting is tried again after this pause, at most until its own timeout.
-    retryDelayOnFailover: 50,
-    // Pipelines do not follow a slot that moves: ioredis redirects one only if all its commands fail alike.
-    enableAutoPipelining: false,
-  };
-  return new Cluster([...target.nodes], { ...cluster, redisOptions: common });
-}
-
-/** 50 ms, doubling to a second, with jitter so that the clients of a restarted server do not return in step. */
-function reconnectDelay(attempt: number): number {
-  const delay = Math.min(50 * 2 ** Math.min(attempt - 1, 10), MAX_RECONNECT_DELAY_MS);
-  return Math.round(delay * (0.75 + Math.random() / 4));
 }

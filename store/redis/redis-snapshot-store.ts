@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
+import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
+import { LineageWatch } from '../lineage-watch.ts';
 import { Settling } from '../settling.ts';
 import type {
   AdoptRequest,
@@ -26,9 +28,14 @@ import type {
 } from '../snapshot-store.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { BackendRegistry } from './backend-registry.ts';
+import { ClusterDoubt } from './cluster-doubt.ts';
 import { RedisConnection } from './connection.ts';
+import { LINEAGE_KEY, RedisLineage } from './lineage.ts';
 import type { RedisTarget } from './redis-url.ts';
+import { replaceInTwoSteps } from './replace-in-two-steps.ts';
+import { ReplicatedWrites } from './replicated-writes.ts';
 import type { Reply } from './replies.ts';
+import type { ScriptName } from './scripts.ts';
 import { inspectServers } from './server-settings.ts';
 
 /** How long {@link RedisSnapshotStore.open} waits for the first attempt to connect. */
@@ -45,6 +52,8 @@ export interface RedisStoreOptions {
   readonly settle: number;
   /** Fingerprint of the installation that the store is of. */
   readonly installation: string;
+  /** How many replicas commits will wait for: {@link RedisSnapshotStore.check} warns when Redis has fewer. Default 0. */
+  readonly replicas?: number;
   readonly logger: Logger;
 }
 
@@ -53,11 +62,28 @@ export class RedisSnapshotStore implements SnapshotStore {
   readonly #connection: RedisConnection;
   readonly #backends: BackendRegistry;
   readonly #settling: Settling;
+  readonly #watch: LineageWatch;
+  readonly #doubt: ClusterDoubt | undefined;
+  /** `undefined` in a cluster. */
+  readonly #replicated: ReplicatedWrites | undefined;
+  readonly #replicas: number;
 
   private constructor(options: RedisStoreOptions) {
-    this.#settling = new Settling(options.settle);
-    this.#connection = new RedisConnection(options.target, options.commandTimeout, options.logger);
-    this.#backends = new BackendRegistry(this.#connection, options.logger);
+    const { target, commandTimeout, settle, installation, logger } = options;
+    this.#settling = new Settling(settle);
+    this.#replicas = options.replicas ?? 0;
+    const introduction = new RedisLineage(this.#settling, installation, target.label);
+    const connection = new RedisConnection({ target, commandTimeout, introduction, logger });
+    this.#connection = connection;
+    this.#backends = new BackendRegistry(connection, logger);
+    this.#watch = new LineageWatch(() => connection.reintroduce(), settle, logger);
+    if (connection.cluster) {
+      this.#doubt = new ClusterDoubt(connection.cluster, () => connection.reintroduce(), logger);
+    } else {
+      const purpose = logger.child({ connection: 'replicated writes' });
+      const open = () => new RedisConnection({ target, commandTimeout, introduction, logger: purpose });
+      this.#replicated = new ReplicatedWrites(open, commandTimeout);
+    }
   }
 
   /** Returns connected, or after a failed attempt; then it goes on trying, and operations reject until it succeeds. */
@@ -69,8 +95,7 @@ export class RedisSnapshotStore implements SnapshotStore {
 
   /** Calls `listener` now if there is a connection, and after every later connect. */
   onConnect(listener: () => void): void {
-    this.#connection.client.on('ready', listener);
-    if (this.#connection.ready) listener();
+    this.#connection.onConnect(listener);
   }
 
   async lookup(key: SessionKey): Promise<RecordSummary | undefined> {
@@ -83,9 +108,9 @@ export class RedisSnapshotStore implements SnapshotStore {
     return reply.choose({ found: () => reply.record(), absent: () => undefined });
   }
 
-  async commit(key: SessionKey, { owner, epoch, ...change }: Commit): Promise<CommitResult> {
+  async commit(key: SessionKey, { owner, epoch, replicas, ...change }: Commit): Promise<CommitResult> {
     const args = [...claim(owner, epoch), ...snapshotArgs(change)];
-    const reply = await this.#connection.run('commit', [recordKey(key)], args);
+    const reply = await this.#write('commit', [recordKey(key)], args, replicas);
     return reply.choose<CommitResult>({
       committed: () => ({ outcome: 'committed' }),
       fenced: () => fenced(reply),
@@ -105,9 +130,9 @@ export class RedisSnapshotStore implements SnapshotStore {
     });
   }
 
-  async release(key: SessionKey, { owner, epoch, final }: ReleaseRequest): Promise<ReleaseResult> {
+  async release(key: SessionKey, { owner, epoch, final, replicas }: ReleaseRequest): Promise<ReleaseResult> {
     const args = final === undefined ? claim(owner, epoch) : [...claim(owner, epoch), ...snapshotArgs(final)];
-    const reply = await this.#connection.run('release', [recordKey(key)], args);
+    const reply = await this.#write('release', [recordKey(key)], args, replicas);
     return reply.choose<ReleaseResult>({
       released: () => ({ outcome: 'released' }),
       fenced: () => fenced(reply),
@@ -127,18 +152,19 @@ export class RedisSnapshotStore implements SnapshotStore {
     });
   }
 
-  async end(key: SessionKey, { owner, epoch, until, stood }: EndRequest): Promise<EndResult> {
+  async end(key: SessionKey, { owner, epoch, until, stood, replicas }: EndRequest): Promise<EndResult> {
     const args = [...claim(owner, epoch), whole(until, 'until'), stood ? '1' : ''];
-    const reply = await this.#connection.run('end', [recordKey(key)], args);
+    const reply = await this.#write('end', [recordKey(key)], args, replicas);
     return reply.choose<EndResult>({ ended: () => ({ outcome: 'ended' }), fenced: () => fenced(reply) });
   }
 
   async replace(key: SessionKey, change: ReplaceRequest): Promise<ReplaceResult> {
+    if (this.#connection.cluster) return replaceInTwoSteps(this, key, change);
     const { owner, epoch, until, successor, commit } = change;
     const keys = [recordKey(key), recordKey(successor)];
     const newEpoch = whole(commit.epoch, 'epoch');
     const args = [...claim(owner, epoch), whole(until, 'until'), newEpoch, ...snapshotArgs(commit)];
-    const reply = await this.#connection.run('replace', keys, args);
+    const reply = await this.#write('replace', keys, args, commit.replicas);
     return reply.choose<ReplaceResult>({
       replaced: () => ({ outcome: 'replaced' }),
       fenced: () => fenced(reply),
@@ -168,7 +194,8 @@ export class RedisSnapshotStore implements SnapshotStore {
   }
 
   get settlingMs(): number {
-    return this.#settling.remainingMs;
+    const { remainingMs, settleMs } = this.#settling;
+    return this.#doubt?.doubtful ? Math.max(remainingMs, settleMs) : remainingMs;
   }
 
   onSettling(listener: () => void): () => void {
@@ -176,16 +203,33 @@ export class RedisSnapshotStore implements SnapshotStore {
   }
 
   async prolongSettling(ms: number): Promise<void> {
+    if (this.#settling.settleMs === 0) return;
     this.#settling.prolong(ms);
+    await this.#connection.run('prolong-settling', [LINEAGE_KEY], [whole(Math.ceil(ms), 'ms')]);
   }
 
   async check(): Promise<StoreWarning[]> {
     await this.#connection.ask('check', (client) => client.ping());
-    return this.#connection.ask('check', inspectServers);
+    return this.#connection.ask('check', (client) => inspectServers(client, this.#replicas));
   }
 
-  close(): Promise<void> {
-    return this.#connection.close();
+  async close(): Promise<void> {
+    this.#watch.stop();
+    await Promise.all([this.#connection.close(), this.#replicated?.close()]);
+  }
+
+  #write(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+    replicas = 0,
+  ): Promise<Reply> {
+    if (replicas === 0) return this.#connection.run(script, keys, args);
+    if (this.#replicated === undefined) {
+      const why = 'durability `replica` is not available in a Redis Cluster';
+      return Promise.reject(new StickshiftError('STORE_REFUSED', `${script}: ${why}`));
+    }
+    return this.#replicated.run(script, keys, args, replicas);
   }
 }
 

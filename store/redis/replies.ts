@@ -20,9 +20,14 @@ export class Reply {
     return this.#elements.length;
   }
 
-  /** Reads on as the first element, the outcome, says. */
-  choose<T>(outcomes: Readonly<Record<string, () => T | Promise<T>>>): T | Promise<T> {
-    const outcome = this.text(0);
+  /** The first element. */
+  get outcome(): string {
+    return this.text(0);
+  }
+
+  /** Reads on as the outcome says. */
+  choose<T>(outcomes: Readonly<Record<string, () => T>>): T {
+    const { outcome } = this;
     const read = Object.hasOwn(outcomes, outcome) ? outcomes[outcome] : undefined;
     if (read === undefined) throw this.invalid('an outcome that this operation does not have');
     return read();

@@ -1,19 +1,25 @@
-import { Cluster, type Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import type { StoreWarning } from '../snapshot-store.ts';
+import { primariesOf, readInfo } from './server-info.ts';
 
 /** The scripts declare flags, which Redis understands from 7.0 on. */
 const OLDEST_MAJOR_VERSION = 7;
+const NEARLY_FULL = 0.9;
 
-/** What an operator should change about the server, or about the primaries of a cluster. */
-export async function inspectServers(client: Redis | Cluster): Promise<StoreWarning[]> {
-  const servers = client instanceof Cluster ? client.nodes('master') : [client];
-  const found = (await Promise.all(servers.map(inspectServer))).flat();
+/**
+ * What an operator should change about the server, or about the primaries of a cluster.
+ *
+ * @param replicas - how many replicas commits wait for
+ */
+export async function inspectServers(client: Redis | Cluster, replicas: number): Promise<StoreWarning[]> {
+  const inspected = primariesOf(client).map((server) => inspectServer(server, replicas));
+  const found = (await Promise.all(inspected)).flat();
   // The nodes of a cluster mostly share their configuration, and their warnings.
   return [...new Map(found.map((warning) => [warning.message, warning])).values()];
 }
 
-async function inspectServer(server: Redis): Promise<StoreWarning[]> {
-  const settings = parseInfo(await server.info());
+async function inspectServer(server: Redis, replicas: number): Promise<StoreWarning[]> {
+  const settings = await readInfo(server);
   const warnings: StoreWarning[] = [];
 
   const version = settings.get('redis_version');
@@ -36,6 +42,21 @@ async function inspectServer(server: Redis): Promise<StoreWarning[]> {
       message: 'neither appendonly nor save is configured: a restart of Redis loses all sessions',
     });
   }
+  const [used, limit] = [Number(settings.get('used_memory')), Number(settings.get('maxmemory'))];
+  if (limit > 0 && used >= NEARLY_FULL * limit) {
+    warnings.push({
+      code: 'nearly-full',
+      message:
+        'Redis has used more than nine tenths of its maxmemory: once it is full, no change of a session can be saved',
+    });
+  }
+  const connected = Number(settings.get('connected_slaves'));
+  if (connected < replicas) {
+    warnings.push({
+      code: 'no-replicas',
+      message: `durability \`replica\` waits for ${replicas} replicas, and Redis has ${connected}: held writes get 503`,
+    });
+  }
   return warnings;
 }
 
@@ -48,13 +69,4 @@ async function savesToDisk(server: Redis): Promise<boolean | undefined> {
     if (error instanceof Error && error.name === 'ReplyError') return undefined;
     throw error;
   }
-}
-
-function parseInfo(info: string): Map<string, string> {
-  return new Map(
-    info
-      .split('\r\n')
-      .filter((line) => line.includes(':'))
-      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
-  );
 }

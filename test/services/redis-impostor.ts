@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 
-/** A server that lets a Redis client in and then answers scripts with whatever the test says. */
+/** A server that lets the store in and then answers scripts with whatever the test says. */
 export interface RedisImpostor {
   readonly url: string;
   /** Raw bytes that answer the next scripts. */
@@ -10,6 +10,9 @@ export interface RedisImpostor {
 }
 
 const COMMAND = /\*\d+\r\n\$\d+\r\n(\w+)\r\n/g;
+/** The key of the script that every connection begins with, and an answer to it that lets operations through. */
+const LINEAGE = '\r\nstickshift:lineage\r\n';
+const INTRODUCED = '*3\r\n$10\r\nintroduced\r\n$1\r\nt\r\n$1\r\n0\r\n';
 const INFO = 'redis_version:7.0.0\r\nrole:master\r\nloading:0\r\n';
 
 export async function startRedisImpostor(answer: string): Promise<RedisImpostor> {
@@ -21,9 +24,12 @@ export async function startRedisImpostor(answer: string): Promise<RedisImpostor>
     // The client goes away without a goodbye, as it should.
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk) => {
-      // Only the names matter, and only scripts carry arguments that could look like one.
-      for (const [, name] of chunk.toString('latin1').matchAll(COMMAND)) {
-        socket.write(reply(name?.toLowerCase(), impostor.answer));
+      const text = chunk.toString('latin1');
+      // Only names and keys matter, and only scripts carry arguments that could look like one.
+      const commands = [...text.matchAll(COMMAND)];
+      for (const [at, { index, 1: name }] of commands.entries()) {
+        const introduction = text.slice(index, commands[at + 1]?.index).includes(LINEAGE);
+        socket.write(reply(name?.toLowerCase(), introduction ? INTRODUCED : impostor.answer));
       }
     });
   });
