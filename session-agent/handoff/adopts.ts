@@ -11,6 +11,7 @@ import type { SessionQueue } from '../ownership/session-queue.ts';
 import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
+import { assertSettled } from '../reseed/settled.ts';
 import type { Rehydration } from './rehydration.ts';
 
 export interface AdoptsParts {
@@ -26,9 +27,9 @@ export interface AdoptsParts {
   readonly logger: Logger;
   /** False until the agent knows what the app holds. */
   readonly isReady: () => boolean;
-}
   /** Resolves when a release of the session that is under way has ended, or has taken long. */
   readonly releaseUnderWay: (sessionId: string) => Promise<ReleaseAnswer> | undefined;
+}
 
 /** Takes sessions over when a gateway asks for it. */
 export class Adopts {
@@ -56,7 +57,6 @@ export class Adopts {
     return answer;
   }
 
-  async #adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
   /** While a session is let go of, none of its requests may begin here. The caller is to read the record again. */
   #answerAfter(release: ReleaseAnswer | undefined): AdoptAnswer | undefined {
     if (!release || release.outcome === 'not-held') return undefined;
@@ -64,6 +64,7 @@ export class Adopts {
     return { outcome: 'moved', owner: this.#parts.backend, epoch: release.epoch };
   }
 
+  async #adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
     const { backend, store, health, owned, logouts, rehydration, isReady } = this.#parts;
     if (logouts.due(sessionId)) return { outcome: 'ended' };
     if (!isReady())
@@ -73,6 +74,7 @@ export class Adopts {
     if (held?.proven && held.inApp && held.epoch >= ifEpoch) return found(held);
 
     rehydration.assertRoom(sessionId);
+    assertSettled(store);
     const key = owned.keyOf(sessionId);
     const result = await health.watch(store.adopt(key, { owner: backend, ifEpoch }));
     switch (result.outcome) {
