@@ -16,12 +16,19 @@ export class GatewayCounters {
     contended: 0,
   };
   /**
+   * Moves that the old owner had no part in: of the newest change that this gateway acknowledged, or possibly not; and those
+   * refused because of the pool's `maxSnapshotAge`.
+   */
+  readonly takeovers = { clean: 0, possiblyLost: 0, tooOld: 0 };
+  /**
    * Held answers: released after their commit, released with the commit to come (`async`), released from the agent's journal
    * while the store was away, withheld, or streamed because they were too large to hold.
    */
   readonly held = { released: 0, accepted: 0, atRisk: 0, withheld: 0, overflowed: 0 };
   /** Answers of sessions that the agent cannot save: served, and living on one backend only. */
   unprotected = 0;
+  /** Answers whose session's record was looked up once more, because the lease could not vouch for it. */
+  readonly answersChecked = { confirmed: 0, withheld: 0 };
   /** Sum of the time that answers were held, milliseconds. */
   holdTimeMs = 0;
   readonly retries = { connect: 0, reset: 0 };

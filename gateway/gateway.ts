@@ -25,6 +25,8 @@ import { createHealthMonitor } from './health/health-monitor.ts';
 import { Acknowledgements } from './hold/acknowledgements.ts';
 import { Committer } from './hold/committer.ts';
 import { holdRules } from './hold/hold-rules.ts';
+import { AnswerCheck } from './leases/answer-check.ts';
+import { createLeases } from './leases/leases.ts';
 import { publishMetrics } from './metrics.ts';
 import { Mover } from './moves/mover.ts';
 import { Destinations } from './routing/destinations.ts';
@@ -90,7 +92,19 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const acknowledged = new Acknowledgements();
   const inFlight = new InFlightSessions();
   const health = createHealthMonitor({ pools, agentToken: secrets.agentToken, logger });
-  const agentClient = createAgentClient({ token: secrets.agentToken, timeoutMs: settings.timeouts.agent });
+  const agentClient = createAgentClient({
+    token: secrets.agentToken,
+    timeoutMs: settings.timeouts.agent,
+    releasePatienceMs: settings.timeouts.move / 2,
+  });
+  const leases = createLeases({
+    pools,
+    agentClient,
+    inFlight,
+    logger,
+    patienceMs: settings.timeouts.move / 2,
+  });
+  const check = new AnswerCheck({ store, known, counters, logger });
   const router = new Router({ matcher: new PoolMatcher(pools), routings, known, counters, logger });
   const mover = new Mover({
     store,
@@ -98,6 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     health,
     routings,
     known,
+    acknowledged,
     inFlight,
     counters,
     logger,
@@ -123,6 +138,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         logger,
         holdTimeoutMs: settings.timeouts.hold,
       }),
+      check,
       known,
       counters,
       logger,
@@ -142,7 +158,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     connectTimeoutMs: settings.timeouts.connect,
     handshakeTimeoutMs: settings.timeouts.firstByte,
   });
-  const upgrades = new UpgradeHandler({ router, destinations, tunnels, headers, health, counters, logger });
+  const upgrades = new UpgradeHandler({
+    router,
+    destinations,
+    check,
+    tunnels,
+    headers,
+    health,
+    counters,
+    logger,
+  });
 
   const drains = createDrains({
     agentClient,
@@ -186,7 +211,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   admin.headersTimeout = settings.timeouts.head;
   publishMetrics(counters, [...routings.values()]);
   // Before anybody is served: a backend that is drained must get no clients because a gateway was started anew.
-  await Promise.all([health.start(), states.start()]);
+  await Promise.all([health.start(), states.start(), leases.start()]);
   try {
     const address = await listen(server, settings.listen, 'gateway.listen');
     const adminAddress = await listen(admin, settings.admin.listen, 'gateway.admin.listen');
@@ -205,6 +230,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         });
         states.stop();
         drains.close();
+        await leases.stop();
         health.stop();
         agentClient.close();
         connections.close();
@@ -215,6 +241,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     };
   } catch (error) {
     server.close();
+    await leases.stop();
     health.stop();
     states.stop();
     drains.close();

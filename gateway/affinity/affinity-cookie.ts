@@ -2,6 +2,7 @@ import { stringifySetCookie } from 'cookie';
 import type { GatewayConfig } from '../../config/schema.ts';
 import { StickshiftError } from '../../protocol/errors.ts';
 import { cookieValueAt, nextCookie } from '../cookies/cookie-header.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import { detached, RecentMap } from '../memory/recent-map.ts';
 import { AffinityKey, MAC_LENGTH } from './affinity-keys.ts';
 import { BackendTags } from './backend-tag.ts';
@@ -9,15 +10,18 @@ import { BackendTags } from './backend-tag.ts';
 const VERSION = 'v1';
 /** Longer than any value that {@link AffinityCookies.issue} can make; what exceeds it is not worth a look. */
 const MAX_LENGTH = 128;
-/** How far the clocks of two gateways may be apart. */
-const MAX_CLOCK_SKEW_MS = 5 * 60_000;
+/**
+ * How far the clocks of two gateways may be apart: each may be set wrong by five minutes, and a little more. Trust does not hang
+ * on it, stamps are for that; a refused cookie costs a lookup, and a cookie from the future lives so much longer at most.
+ */
+const MAX_CLOCK_SKEW_MS = 15 * 60_000;
 /** Cookies of one name that are tried: a client that sends more is not a browser. */
 const MAX_DUPLICATES = 8;
 const DEFAULT_REMEMBERED = 65_536;
 
-// version . key id . backend tag . epoch . issue time . seconds from issue until last seen . session tag . MAC
+// version . key id . backend tag . epoch . issue time . seconds from issue until last seen . session tag . life . recall . MAC
 const VALUE =
-  /^v1\.([\w-]{6})\.([\w-]{11})\.([0-9a-z]{1,11})\.([0-9a-z]{1,8})\.([0-9a-z]{1,8})\.([0-9a-z]{1,10})\.([\w-]{22})$/;
+  /^v1\.([\w-]{6})\.([\w-]{11})\.([0-9a-z]{1,11})\.([0-9a-z]{1,8})\.([0-9a-z]{1,8})\.([0-9a-z]{1,10})\.([\w-]{6}|)\.([0-9a-z]{1,11})\.([\w-]{22})$/;
 
 /** What a good affinity cookie says. A hint: the record in the store is the truth. */
 export interface Affinity {
@@ -29,8 +33,10 @@ export interface Affinity {
   readonly session: number;
   /** When the client was first bound to this backend, milliseconds since 1970, whole seconds. */
   readonly issuedAt: number;
-  /** When this binding was last confirmed, milliseconds since 1970, whole seconds, rounded down. */
+  /** When the client was last seen here, milliseconds since 1970, whole seconds, rounded down. */
   readonly seenAt: number;
+  /** As of when the binding was right; `undefined`: it has not been confirmed. */
+  readonly stamp: Stamp | undefined;
   /** Names the key that it was made with. */
   readonly keyId: string;
 }
@@ -38,7 +44,7 @@ export interface Affinity {
 /**
  * Why an affinity cookie is no cookie: `oversized`, `malformed`; `foreign`: made with a key that this pool does not have
  * (another pool, another installation, a key rotated away); `forged`: the MAC is wrong; `expired`: `maxAge` is over; `idle`:
- * not seen for too long; `future`: issued or seen more than five minutes from now; `unknown-backend`: it was removed.
+ * not seen for too long; `future`: issued or seen more than a quarter of an hour from now; `unknown-backend`: it was removed.
  */
 export type AffinityRefusal =
   | 'oversized'
@@ -78,13 +84,15 @@ export interface AffinityCookies {
   /**
    * A cookie value for {@link setCookieHeader}.
    *
-   * @param binding - `session`: by {@link sessionTag}, 0 for none; `issuedAt`: when the binding began, default `now`
+   * @param binding - `session`: by {@link sessionTag}, 0 for none; `stamp`: `undefined` when the binding is not confirmed;
+   *   `issuedAt`: when the binding began, default `now`
    * @throws StickshiftError `INTERNAL` when the pool has no such backend
    */
   issue(binding: {
     readonly backend: string;
     readonly epoch: number;
     readonly session: number;
+    readonly stamp: Stamp | undefined;
     readonly issuedAt?: number;
     readonly now: number;
   }): string;
@@ -177,7 +185,8 @@ class SignedAffinityCookies implements AffinityCookies {
   #parse(value: string): AffinityVerdict {
     const parts = VALUE.exec(value);
     if (!parts) return REFUSED.malformed;
-    const [, keyId = '', tag = '', epoch = '', issued = '', seenAfter = '', session = '', mac = ''] = parts;
+    const [, keyId = '', tag = '', epoch = '', issued = '', seenAfter = '', session = ''] = parts;
+    const [life = '', recall = '', mac = ''] = parts.slice(8);
     const key = this.#keys.get(keyId);
     if (!key) return REFUSED.foreign;
     if (!key.verifies(value.slice(0, -MAC_LENGTH - 1), mac)) return REFUSED.forged;
@@ -192,12 +201,13 @@ class SignedAffinityCookies implements AffinityCookies {
         session: parseInt(session, 36),
         issuedAt,
         seenAt: issuedAt + parseInt(seenAfter, 36) * 1000,
+        stamp: life === '' ? undefined : { life, recall: parseInt(recall, 36) },
         keyId,
       },
     };
   }
 
-  issue({ backend, epoch, session, issuedAt, now }: Parameters<AffinityCookies['issue']>[0]): string {
+  issue({ backend, epoch, session, stamp, issuedAt, now }: Parameters<AffinityCookies['issue']>[0]): string {
     const tag = this.#tags.tagOf(backend);
     if (tag === undefined)
       throw new StickshiftError('INTERNAL', `no affinity cookie for unknown backend ${backend}`);
@@ -205,7 +215,8 @@ class SignedAffinityCookies implements AffinityCookies {
     // A gateway whose clock is ahead may have issued it: last seen cannot be before that.
     const issued = Math.min(Math.floor((issuedAt ?? now) / 1000), seen);
     const fields = [epoch, issued, seen - issued, session].map((field) => field.toString(36)).join('.');
-    const text = `${VERSION}.${this.#signing.id}.${tag}.${fields}`;
+    const confirmed = stamp ? `${stamp.life}.${stamp.recall.toString(36)}` : '.0';
+    const text = `${VERSION}.${this.#signing.id}.${tag}.${fields}.${confirmed}`;
     return `${text}.${this.#signing.mac(text)}`;
   }
 

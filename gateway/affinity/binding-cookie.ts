@@ -1,31 +1,41 @@
 import type { Backend } from '../backends/backend.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import type { Route } from '../routing/router.ts';
+import type { SessionReference } from '../sessions/session-reference.ts';
+
+/** Where a session is after an answer. */
+export interface AnsweredBinding {
+  readonly backend: Backend;
+  /** Of its record; 0 when there is none. */
+  readonly epoch: number;
+  /** As of when that was right. */
+  readonly stamp: Stamp | undefined;
+}
 
 /**
  * The Set-Cookie value that tells the client where it is bound now, or `undefined` when what it has is still right.
  *
- * @param sessionId - the session after this answer
- * @param epoch - of its record; 0 when there is none
+ * @param current - the session after this answer
  */
 export function bindingCookie(
   route: Route,
-  backend: Backend,
-  epoch: number,
-  sessionId: string | undefined,
+  { backend, epoch, stamp }: AnsweredBinding,
+  current: SessionReference | undefined,
   encrypted: boolean,
 ): string | undefined {
   const cookies = route.routing.affinity;
   const { affinity } = route;
+  const { lease } = backend;
   const now = Date.now();
-  const session = sessionId === undefined ? 0 : cookies.sessionTag(sessionId, affinity);
+  const session = current ? cookies.sessionTag(current.id, affinity) : 0;
   const same = affinity !== undefined && affinity.backend === backend.id;
   if (
     same &&
     affinity.session === session &&
     (epoch === 0 || affinity.epoch === epoch) &&
-    // Seen before the backend came up: the record has confirmed it since, so the client shall not be looked up again.
-    affinity.seenAt >= backend.upSince &&
-    !cookies.needsRenewal(affinity, now)
+    !cookies.needsRenewal(affinity, now) &&
+    // Confirmed since the client got its cookie: it shall not be looked up again.
+    (!current || lease.vouchesFor(affinity.stamp, current.ref) || !lease.vouchesFor(stamp, current.ref))
   ) {
     return undefined;
   }
@@ -33,7 +43,8 @@ export function bindingCookie(
     backend: backend.id,
     epoch,
     // Made with the signing key, which may not be the one that the client's cookie was made with.
-    session: sessionId === undefined ? 0 : cookies.sessionTag(sessionId),
+    session: current ? cookies.sessionTag(current.id) : 0,
+    stamp: current && lease.refreshed(stamp, current.ref),
     ...(same ? { issuedAt: affinity.issuedAt } : {}),
     now,
   });

@@ -5,6 +5,7 @@ import type {
   AgentStatus,
   ApiErrorBody,
   CommitAnswer,
+  LeaseAnswer,
   ReleaseAnswer,
   ReleaseIdleAnswer,
 } from '../../protocol/agent-api.ts';
@@ -57,6 +58,23 @@ export const commitAnswer = z.object({
     ]),
   ),
 }) satisfies z.ZodType<CommitAnswer>;
+
+/** An hour of trust in an agent that has gone would be a mistake of somebody's. */
+const LONGEST_LEASE_MS = 60_000;
+
+export const leaseAnswer = z.object({
+  incarnation: z.string().min(1).max(128),
+  recall: count,
+  ttlMs: z.int().positive().max(LONGEST_LEASE_MS),
+  renewed: count.optional(),
+  recalls: z.array(
+    z.object({
+      recall: count,
+      sessionIds: z.array(z.string().max(1024)),
+      reason: z.enum(['release', 'lost']),
+    }),
+  ),
+}) satisfies z.ZodType<LeaseAnswer>;
 
 export const agentReadiness = z.object({
   backend: z.string().max(64),

@@ -16,6 +16,8 @@ import {
   type AgentStatus,
   type CommitAnswer,
   type CommitRequest,
+  type LeaseAnswer,
+  type LeaseRequest,
   type ReleaseAnswer,
   type ReleaseIdleAnswer,
   type ReleaseIdleRequest,
@@ -26,7 +28,14 @@ import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { Backend } from '../backends/backend.ts';
 import { type ExchangeAnswer, ExchangeFailure, exchange } from '../exchange/exchange.ts';
 import { parseJson } from '../exchange/parse-json.ts';
-import { adoptAnswer, agentStatus, commitAnswer, releaseAnswer, releaseIdleAnswer } from './agent-answers.ts';
+import {
+  adoptAnswer,
+  agentStatus,
+  commitAnswer,
+  leaseAnswer,
+  releaseAnswer,
+  releaseIdleAnswer,
+} from './agent-answers.ts';
 import { invalidAnswer, noAnswer, refusal } from './call-errors.ts';
 
 /** Connections to one agent. Calls beyond them wait for their turn, within their own time limit. */
@@ -36,12 +45,17 @@ const MAX_IDLE_CONNECTIONS = 16;
 const MAX_ANSWER_BYTES = 256 * 1024;
 /** How much longer than the agent itself we wait for a commit. */
 const COMMIT_GRACE_MS = 250;
+/** How long an agent may think about a lease call, and how much longer when it may wait for news. */
+const LEASE_TIMEOUT_MS = 1_000;
+const LEASE_WAIT_MS = 500;
 
 export interface AgentClientOptions {
   /** Bearer token of the agents' control API. */
   readonly token: string;
   /** How long one call may take, milliseconds; a commit takes its own. */
   readonly timeoutMs: number;
+  /** How much longer a release may take, while other gateways let requests of the session finish, milliseconds. Default 0. */
+  readonly releasePatienceMs?: number;
 }
 
 /**
@@ -70,6 +84,7 @@ export interface AgentClient {
     request: Omit<CommitRequest, 'backend'>,
     signal?: AbortSignal,
   ): Promise<CommitAnswer>;
+  lease(backend: Backend, request: Omit<LeaseRequest, 'backend'>, signal?: AbortSignal): Promise<LeaseAnswer>;
   status(backend: Backend, signal?: AbortSignal): Promise<AgentStatus>;
   /** Closes the connections. Calls under way fail. */
   close(): void;
@@ -80,6 +95,8 @@ interface Call<Answer> {
   readonly body?: object;
   readonly answer: z.ZodType<Answer>;
   readonly timeoutMs?: number;
+  /** Default: the connections of all calls. */
+  readonly connections?: Agent;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -91,6 +108,9 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     maxSockets: MAX_CONNECTIONS,
     maxFreeSockets: MAX_IDLE_CONNECTIONS,
   });
+  // Of their own: a lease must not run out because calls wait in line.
+  const leaseConnections = new Agent({ keepAlive: true });
+  const releaseTimeoutMs = options.timeoutMs + (options.releasePatienceMs ?? 0);
 
   async function call<Answer>(backend: Backend, call: Call<Answer>): Promise<Answer> {
     const { path, body, answer: schema, timeoutMs = options.timeoutMs, signal } = call;
@@ -111,7 +131,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
           method,
           headers,
           body: text,
-          agent: connections,
+          agent: call.connections ?? connections,
           timeoutMs,
           maxBytes: MAX_ANSWER_BYTES,
           overlong: 'fails',
@@ -133,9 +153,15 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     adopt: (backend, body, signal) =>
       call(backend, { path: AGENT_API.adopt, body, answer: adoptAnswer, signal }),
     release: (backend, body, signal) =>
-      call(backend, { path: AGENT_API.release, body, answer: releaseAnswer, signal }),
+      call(backend, {
+        ...{ path: AGENT_API.release, body, answer: releaseAnswer, signal },
+        timeoutMs: releaseTimeoutMs,
+      }),
     releaseIdle: (backend, body, signal) =>
-      call(backend, { path: AGENT_API.releaseIdle, body, answer: releaseIdleAnswer, signal }),
+      call(backend, {
+        ...{ path: AGENT_API.releaseIdle, body, answer: releaseIdleAnswer, signal },
+        timeoutMs: releaseTimeoutMs,
+      }),
     commit: async (backend, body, signal) => {
       const timeoutMs = body.timeoutMs + COMMIT_GRACE_MS;
       const answer = await call(backend, {
@@ -153,6 +179,12 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
       }
       return answer;
     },
+    lease: (backend, body, signal) =>
+      call(backend, {
+        ...{ path: AGENT_API.lease, body, answer: leaseAnswer, signal },
+        timeoutMs: LEASE_TIMEOUT_MS + (body.wait ? LEASE_WAIT_MS : 0),
+        connections: leaseConnections,
+      }),
     status: async (backend, signal) => {
       const status = await call(backend, { path: AGENT_API.status, answer: agentStatus, signal });
       if (status.backend !== backend.id) {
@@ -164,7 +196,10 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
       }
       return status;
     },
-    close: () => connections.destroy(),
+    close: () => {
+      connections.destroy();
+      leaseConnections.destroy();
+    },
   };
 }
 

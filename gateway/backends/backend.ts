@@ -1,3 +1,5 @@
+import { Lease } from '../leases/lease.ts';
+
 /** What an operator asked for. `maintenance` is `drain` without patience: its sessions move at once. */
 export type AdminState = 'ready' | 'drain' | 'maintenance';
 
@@ -19,11 +21,10 @@ export class Backend {
   agentUp = false;
   /** Passive ejection: until then (milliseconds since 1970) the backend counts as down. */
   ejectedUntil = 0;
-  /**
-   * Bindings seen before this moment (milliseconds since 1970, this gateway's clock) may be out of date, because the
-   * backend was away, its agent restarted, or it was drained: they are checked against the record once.
-   */
+  /** Since when it has been there without a break, milliseconds since 1970. For people: whether a binding is trusted is `lease`'s. */
   upSince = 0;
+  /** What may be believed of its bindings without asking. */
+  readonly lease = new Lease();
   /** The agent's incarnation as of its last readiness answer. */
   incarnation = '';
   /** Requests, event streams and WebSockets under way. */

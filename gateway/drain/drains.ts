@@ -25,6 +25,7 @@ export function createDrains(options: DrainsOptions): Drains {
   // Sessions that were released may be anywhere by now, so what cookies say of this backend is not to be believed.
   const distrustBindings = (backend: Backend) => {
     backend.upSince = Math.max(Date.now(), backend.ejectedUntil);
+    backend.lease.distrust();
   };
 
   return {

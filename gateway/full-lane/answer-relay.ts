@@ -9,12 +9,14 @@ import { backendResponseHeaders } from '../forwarding/response-headers.ts';
 import type { Committer } from '../hold/committer.ts';
 import type { HoldDecision } from '../hold/hold-rules.ts';
 import { spool } from '../hold/spool.ts';
+import type { AnswerCheck } from '../leases/answer-check.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
 import type { AnsweredExchange } from './exchange.ts';
 
 interface AnswerRelayOptions {
   readonly committer: Committer;
+  readonly check: AnswerCheck;
   readonly known: KnownBindings;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
@@ -54,7 +56,7 @@ export class AnswerRelay {
       named && 'id' in named && named.id !== session?.id
         ? new SessionReference(routing.pool, named.id)
         : undefined;
-    if (next) known.set(next.ref, { backend: exchange.backend, epoch: 0, at: Date.now() });
+    if (next) known.set(next.ref, { backend: exchange.backend, epoch: 0, stamp: exchange.stamp });
     const current = next ?? session;
 
     const touched = [session, next].filter((reference) => reference !== undefined);
@@ -63,6 +65,8 @@ export class AnswerRelay {
     if (hold && !eventStream && touched.length > 0) {
       return this.#hold(exchange, answer, hold, touched, current);
     }
+    const checking = this.#check(exchange, named !== undefined);
+    if (checking) await checking;
     if (eventStream) onEventStream();
     this.#writeHead(exchange, answer, current);
     this.#stream(exchange, answer);
@@ -85,12 +89,18 @@ export class AnswerRelay {
       const committed = await commit();
       // The client is to be bound to no session any more: should it keep the old ID, its record will be looked up.
       const [epoch, bound] = committed === 'ended' ? [0, undefined] : [committed, current];
+      if (committed !== 'ended') {
+        const isRetired = current !== exchange.route.session;
+        const seen = isRetired || committed === 0 ? exchange : { ...exchange, epoch: committed };
+        await this.#check(seen, isRetired);
+      }
       this.#writeHead({ ...exchange, epoch }, answer, bound, spooled.body.length);
       exchange.response.end(spooled.body);
       return;
     }
     // Too large to hold: the client gets it as it comes, and what it acknowledges is committed right behind it.
     counters.held.overflowed += 1;
+    await this.#check(exchange, current !== exchange.route.session);
     this.#writeHead(exchange, answer, current);
     exchange.response.write(spooled.head);
     answer.once('end', () => {
@@ -106,6 +116,16 @@ export class AnswerRelay {
     this.#stream(exchange, answer);
   }
 
+  /** `undefined` when there is nothing to wait for, which is the rule. */
+  #check(exchange: AnsweredExchange, retires: boolean): Promise<void> | undefined {
+    const { check } = this.#options;
+    const { backend, epoch, stamp, ended, trace } = exchange;
+    const { session } = exchange.route;
+    if (!session || ended) return undefined;
+    const sent = { backend, session, epoch, stamp };
+    return check.isDue(sent) ? trace.run(() => check.confirm(sent, { retires })) : undefined;
+  }
+
   #writeHead(
     exchange: AnsweredExchange,
     answer: IncomingMessage,
@@ -114,13 +134,7 @@ export class AnswerRelay {
   ): void {
     const { response } = exchange;
     const headers = backendResponseHeaders(answer.rawHeaders);
-    const cookie = bindingCookie(
-      exchange.route,
-      exchange.backend,
-      exchange.epoch,
-      current?.id,
-      exchange.encrypted,
-    );
+    const cookie = bindingCookie(exchange.route, exchange, current, exchange.encrypted);
     if (cookie !== undefined) {
       headers.push('Set-Cookie', cookie);
       privateCacheControl(headers);

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Backend } from '../backends/backend.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import type { Route } from '../routing/router.ts';
 import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { RequestBody } from './request-body.ts';
@@ -25,4 +26,8 @@ export interface AnsweredExchange extends Exchange {
   readonly incarnation: string | undefined;
   /** Epoch of the session's binding, 0 when it has no record. */
   readonly epoch: number;
+  /** As of when that was right, at the latest when the request was sent. */
+  readonly stamp: Stamp | undefined;
+  /** The session had been logged out: what the answer says is not of it. */
+  readonly ended: boolean;
 }

@@ -164,7 +164,7 @@ export class FullLane {
     let { route } = exchange;
     const refused = new Set<Backend>();
     for (let attempt = 0; ; attempt++) {
-      const { backend, epoch, ended } = await destinations.choose(route, refused);
+      const { backend, epoch, stamp, ended } = await destinations.choose(route, refused);
       if (response.destroyed) return;
       if (ended) route = hideEndedSession(route, forwarded);
       const stay = new Stay(backend, route.session, inFlight);
@@ -179,7 +179,7 @@ export class FullLane {
         case 'answered':
           health.succeeded(backend);
           return relay.relay(
-            { ...exchange, route, backend, incarnation, epoch },
+            { ...exchange, route, backend, incarnation, epoch, stamp, ended },
             outcome.request,
             outcome.answer,
             () => stay.becomeEndless(),

@@ -192,11 +192,14 @@ export class BackendWatch {
     const backend = this.#backend;
     const durationMs = this.#ejection.begin();
     backend.ejectedUntil = this.#now() + durationMs;
-    // Already now, although it counts only afterwards: the end of an ejection is a moment, not an event.
+    // Already now, for the answers that are under way: their sessions may be moved before they arrive.
     this.#distrustBindings();
     this.#log.warn({ reason, durationMs }, 'ejected: requests to it fail');
     clearTimeout(this.#ejectionTimer);
     this.#ejectionTimer = setTimeout(() => {
+      // The timer and not the clock decides, which may have been set back by minutes meanwhile.
+      backend.ejectedUntil = 0;
+      this.#distrustBindings();
       this.#log.info('ejection is over');
       this.#changed(backend);
     }, durationMs);
@@ -207,7 +210,8 @@ export class BackendWatch {
   #endEjection(): void {
     if (this.#now() >= this.#backend.ejectedUntil) return;
     clearTimeout(this.#ejectionTimer);
-    this.#backend.ejectedUntil = this.#now();
+    this.#backend.ejectedUntil = 0;
+    this.#distrustBindings();
     this.#log.info('ejection is over: the app server has come back');
   }
 
@@ -215,8 +219,9 @@ export class BackendWatch {
     return this.#pool.accepting(this.#now()).some((other) => other !== this.#backend);
   }
 
-  /** From here on, bindings seen before now, or before the end of an ejection, are checked against the record. */
+  /** Bindings made so far are checked against the record: what the app has lost meanwhile, its agent may not know. */
   #distrustBindings(): void {
     this.#backend.upSince = Math.max(this.#now(), this.#backend.ejectedUntil);
+    this.#backend.lease.distrust();
   }
 }

@@ -55,7 +55,7 @@ function scene() {
     holdTimeoutMs: HOLD_MS,
   });
   const commit = (decision = WRITE) =>
-    committer.commit({ backend, incarnation: 'first' }, [session], decision);
+    committer.commit({ backend, incarnation: 'first', stamp: undefined }, [session], decision);
   const knownOfSession = () => known.get(session.ref);
   const isAhead = (seq: number) => acknowledged.areAheadOf(session.ref, seq);
   return { world, backend, asked, commit, knownOfSession, isAhead, counters, log };

@@ -6,6 +6,7 @@ import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
@@ -31,6 +32,8 @@ interface CommitterOptions {
 export interface AnsweredBy {
   readonly backend: Backend;
   readonly incarnation: string | undefined;
+  /** Of the binding that the request followed. A commit makes it no newer: the session may be on its way out already. */
+  readonly stamp: Stamp | undefined;
 }
 
 /** Waits, for a held answer, until the agent has committed what the answer acknowledges. */
@@ -51,18 +54,18 @@ export class Committer {
    * change, `COMMIT_UNKNOWN` when nobody can say that the change is safe. The answer must be withheld then.
    */
   async commit(
-    { backend, incarnation }: AnsweredBy,
+    answeredBy: AnsweredBy,
     sessions: readonly SessionReference[],
     { durability, unsafe }: HoldDecision,
   ): Promise<number | 'ended'> {
     const { counters } = this.#options;
     const started = performance.now();
     try {
-      const commits = await this.#ask({ backend, incarnation }, sessions, durability);
-      if (unsafe) await this.#assertNothingLost(commits, backend);
+      const commits = await this.#ask(answeredBy, sessions, durability);
+      if (unsafe) await this.#assertNothingLost(commits, answeredBy.backend);
       let last: number | 'ended' = 0;
       for (const [index, commit] of commits.entries()) {
-        last = this.#check(commit, sessions[index] as SessionReference, backend);
+        last = this.#check(commit, sessions[index] as SessionReference, answeredBy);
       }
       counters.held[releasedAs(commits)] += 1;
       return last;
@@ -75,7 +78,7 @@ export class Committer {
   }
 
   async #ask(
-    { backend, incarnation }: AnsweredBy,
+    { backend, incarnation }: Omit<AnsweredBy, 'stamp'>,
     sessions: readonly SessionReference[],
     durability: CommitDurability,
   ): Promise<readonly SessionCommit[]> {
@@ -120,20 +123,20 @@ export class Committer {
     throw new StickshiftError('COMMIT_UNKNOWN', 'the app server died, perhaps before it wrote the session');
   }
 
-  #check(commit: SessionCommit, session: SessionReference, backend: Backend): number | 'ended' {
+  #check(commit: SessionCommit, session: SessionReference, { backend, stamp }: AnsweredBy): number | 'ended' {
     const { known, acknowledged, counters, logger } = this.#options;
     switch (commit.outcome) {
       case 'committed':
-        known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        known.set(session.ref, { backend, epoch: commit.epoch, stamp });
         acknowledged.committed(session.ref, commit.seq);
         return commit.epoch;
       case 'journaled':
         this.#noteOutage(backend);
-        known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        known.set(session.ref, { backend, epoch: commit.epoch, stamp });
         acknowledged.pending(session.ref, commit.seq);
         return commit.epoch;
       case 'accepted':
-        known.set(session.ref, { backend, epoch: commit.epoch, at: Date.now() });
+        known.set(session.ref, { backend, epoch: commit.epoch, stamp });
         acknowledged.pending(session.ref, commit.seq);
         return commit.epoch;
       // Logged out, by this request or another: there is nothing left that the answer could acknowledge.

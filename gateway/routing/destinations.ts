@@ -1,4 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import type { Mover } from '../moves/mover.ts';
 import type { Route, Router } from './router.ts';
 
@@ -6,6 +7,8 @@ import type { Route, Router } from './router.ts';
 export interface Destination {
   readonly backend: Backend;
   readonly epoch: number;
+  /** As of when its session belonged there, taken before the request is sent. */
+  readonly stamp: Stamp | undefined;
   /** The session was logged out: the app must not see its ID again. */
   readonly ended: boolean;
 }
@@ -25,15 +28,21 @@ export class Destinations {
    * @throws StickshiftError `NO_BACKEND` and what {@link Mover.place} throws
    */
   async choose(route: Route, refused: ReadonlySet<Backend>): Promise<Destination> {
-    if (route.backend && !refused.has(route.backend))
-      return { backend: route.backend, epoch: route.boundEpoch, ended: false };
-    if (!route.session)
-      return { backend: this.#router.balance(route.routing, refused), epoch: 0, ended: false };
-    const { backend, epoch, outcome } = await this.#mover.place(route.session, {
+    if (route.backend && !refused.has(route.backend)) {
+      const { backend, boundEpoch: epoch } = route;
+      // Without a session yet: the answer may begin one.
+      const stamp = route.session ? route.stamp : backend.lease.stamp();
+      return { backend, epoch, stamp, ended: false };
+    }
+    if (!route.session) {
+      const backend = this.#router.balance(route.routing, refused);
+      return { backend, epoch: 0, stamp: backend.lease.stamp(), ended: false };
+    }
+    const { backend, epoch, stamp, outcome } = await this.#mover.place(route.session, {
       bound: route.bound,
       boundEpoch: route.boundEpoch,
       exclude: refused,
     });
-    return { backend, epoch, ended: outcome === 'ended' };
+    return { backend, epoch, stamp, ended: outcome === 'ended' };
   }
 }

@@ -7,6 +7,7 @@ import type { Pool } from '../backends/pool.ts';
 import type { Balancer } from '../balancing/balancer.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { HoldRules } from '../hold/hold-rules.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import type { SessionIdReader } from '../session-id/session-id-reader.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
@@ -38,13 +39,15 @@ export interface Route {
   /** Backend that the client is bound to; not necessarily able to serve it. */
   readonly bound: Backend | undefined;
   readonly boundEpoch: number;
+  /** As of when that was right; `undefined` when nobody has confirmed it for this session. */
+  readonly stamp: Stamp | undefined;
   /** Set when the request may go at once. Otherwise a mover has to place its session. */
   readonly backend: Backend | undefined;
 }
 
 /**
  * Decides from the request head alone: no store, no agent, nothing to wait for. A binding is followed when its backend is up
- * and has been there ever since the binding was last seen; anything else is for the mover.
+ * and our lease there vouches for it; anything else is for the mover.
  */
 export class Router {
   readonly #matcher: PoolMatcher;
@@ -80,22 +83,32 @@ export class Router {
 
     let bound = affinity && pool.backends.get(affinity.backend);
     let boundEpoch = affinity?.epoch ?? 0;
-    // A binding that was seen for another session, or for none, says nothing about where this one is.
-    let seenAt =
-      affinity && session && affinity.session === routing.affinity.sessionTag(session.id, affinity)
-        ? affinity.seenAt
-        : 0;
-    const known = session && this.#known.get(session.ref);
-    if (known === 'doubtful') {
-      seenAt = 0;
-    } else if (known && (seenAt === 0 || known.epoch >= boundEpoch)) {
-      bound = known.backend;
-      boundEpoch = known.epoch;
-      seenAt = known.at;
+    let stamp: Stamp | undefined;
+    let isVouchedFor = !session;
+    if (session) {
+      const { ref } = session;
+      // A binding that was made for another session, or for none, says nothing about where this one is.
+      const isIts = affinity && affinity.session === routing.affinity.sessionTag(session.id, affinity);
+      if (isIts) stamp = affinity.stamp;
+      isVouchedFor = bound?.lease.vouchesFor(stamp, ref) ?? false;
+      const known = this.#known.get(ref);
+      if (known === 'doubtful') {
+        stamp = undefined;
+        isVouchedFor = false;
+      } else if (known && (!isIts || known.epoch >= boundEpoch)) {
+        // Of two stamps of one binding the cookie's may be the good one: another gateway has had it confirmed since.
+        const isSame = known.backend === bound && known.epoch === boundEpoch;
+        if (!isSame || !isVouchedFor) {
+          bound = known.backend;
+          boundEpoch = known.epoch;
+          stamp = known.stamp;
+          isVouchedFor = bound.lease.vouchesFor(stamp, ref);
+        }
+      }
     }
 
-    const route = { routing, session, affinity, bound, boundEpoch };
-    if (bound?.adminState === 'ready' && bound.isUp(now) && (!session || seenAt >= bound.upSince)) {
+    const route = { routing, session, affinity, bound, boundEpoch, stamp };
+    if (bound?.adminState === 'ready' && bound.isUp(now) && isVouchedFor) {
       this.#counters.routed.bound += 1;
       return { ...route, backend: bound };
     }

@@ -4,6 +4,8 @@ interface Flight {
   backend: Backend;
   sessionId: string;
   count: number;
+  /** Somebody has waited for it in vain, and counts on it no longer. */
+  overdue: boolean;
   /** Resolved when count falls to 0. */
   waiting: (() => void)[];
 }
@@ -19,11 +21,12 @@ export class InFlightSessions {
   enter(ref: string, sessionId: string, backend: Backend): () => void {
     let flight = this.#flights.get(ref);
     if (!flight) {
-      flight = { backend, sessionId, count: 0, waiting: [] };
+      flight = { backend, sessionId, count: 0, overdue: false, waiting: [] };
       this.#flights.set(ref, flight);
     }
     // After a move, requests that are still on the old backend no longer hold anything up: it was released without them.
     flight.backend = backend;
+    flight.overdue = false;
     flight.count += 1;
     const entered = flight;
     let left = false;
@@ -37,12 +40,23 @@ export class InFlightSessions {
     };
   }
 
-  /** Resolves when no request of the session is under way, or after `timeoutMs`. */
+  /** Whether a request of the session is under way. */
+  has(ref: string): boolean {
+    return this.#flights.has(ref);
+  }
+
+  /**
+   * Resolves when no request of the session is under way, or after `timeoutMs`. Those that were waited for in vain once are not
+   * waited for again: a release that waited here itself is followed by the agent's recall, which asks for the same.
+   */
   async idle(ref: string, timeoutMs: number): Promise<void> {
     const flight = this.#flights.get(ref);
-    if (!flight) return;
+    if (!flight || flight.overdue) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      const timer = setTimeout(() => {
+        flight.overdue = true;
+        resolve();
+      }, timeoutMs);
       flight.waiting.push(() => {
         clearTimeout(timer);
         resolve();

@@ -10,7 +10,7 @@ const backend = new Backend({
   agentUrl: new URL('http://127.0.0.1:2'),
   weight: 100,
 });
-const binding = (epoch: number) => ({ backend, epoch, at: 0 });
+const binding = (epoch: number) => ({ backend, epoch, stamp: undefined });
 
 test('a binding is remembered until it is replaced or doubted', () => {
   const known = new KnownBindings();

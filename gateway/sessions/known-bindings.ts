@@ -1,12 +1,13 @@
 import type { Backend } from '../backends/backend.ts';
+import type { Stamp } from '../leases/stamp.ts';
 import { detached, RecentMap } from '../memory/recent-map.ts';
 
 /** Where this gateway knows a session to be, newer than what an affinity cookie may say. */
 export interface KnownBinding {
   readonly backend: Backend;
   readonly epoch: number;
-  /** When it was learned, milliseconds since 1970. */
-  readonly at: number;
+  /** As of when it was right; `undefined`: not confirmed. */
+  readonly stamp: Stamp | undefined;
 }
 
 /**

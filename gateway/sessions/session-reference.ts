@@ -15,12 +15,16 @@ export class SessionReference {
   constructor(pool: Pool, id: string) {
     this.pool = pool;
     this.id = id;
-    // A pool's name has no space, so two pools cannot meet in one ref.
-    this.ref = `${pool.name} ${id}`;
+    this.ref = sessionRef(pool.name, id);
   }
 
   get key(): SessionKey {
     this.#key ??= this.pool.sessionKey(this.id);
     return this.#key;
   }
+}
+
+/** What a session is called in maps of this process. A pool's name has no space, so two pools cannot meet in one of them. */
+export function sessionRef(pool: string, id: string): string {
+  return `${pool} ${id}`;
 }

@@ -17,6 +17,8 @@ interface TunnelRequest {
   readonly cookie: string | undefined;
   /** Tells the client that it got no tunnel. Called at once when that is known: http-proxy-3 ends the socket right after. */
   readonly refuse: (error: StickshiftError) => void;
+  /** The session has moved, or may have, since the handshake was routed. */
+  readonly isOutdated: () => boolean;
 }
 
 /** Opens WebSocket tunnels through http-proxy-3, and closes those of a backend when it has to go. */
@@ -67,8 +69,9 @@ export class WebSocketTunnels {
 
   /** Resolves with the tunnel; with `undefined` when there is none, and the client has been told or is gone. */
   open(tunnelRequest: TunnelRequest, upstream: Socket): Promise<Tunnel | undefined> {
-    const { request, client, head, backend, cookie, refuse } = tunnelRequest;
+    const { request, client, head, backend, cookie, refuse, isOutdated } = tunnelRequest;
     return new Promise((resolve) => {
+      let isRefused = false;
       const agent = new Agent({ keepAlive: false });
       agent.createConnection = () => upstream;
       const timer = setTimeout(
@@ -79,6 +82,13 @@ export class WebSocketTunnels {
         proxyRequest.once('upgrade', (answer, socket) => {
           clearTimeout(timer);
           giveBackEarly();
+          if (isOutdated()) {
+            // http-proxy-3 will write its 101 behind this, into a connection that has ended.
+            isRefused = true;
+            refuse(new StickshiftError('COMMIT_FENCED', 'the session has moved during the handshake'));
+            socket.destroy();
+            return;
+          }
           if (cookie !== undefined)
             answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), cookie];
           // Not before http-proxy-3 has joined the sockets: a message that came right behind the 101 would flow to nobody.
@@ -100,7 +110,7 @@ export class WebSocketTunnels {
       this.#proxy.ws(request, client as Socket, head, { target: backend.url, agent }, (error: Error) => {
         clearTimeout(timer);
         // A client that went away took the connection to the backend with it; that is nobody's failure.
-        if (!client.destroyed) refuse(asStickshiftError(error, 'BACKEND_RESET'));
+        if (!client.destroyed && !isRefused) refuse(asStickshiftError(error, 'BACKEND_RESET'));
         resolve(undefined);
       });
       // Not before: http-proxy-3 has put back what came behind the request head by now.

@@ -9,7 +9,8 @@ import type { GatewayCounters } from '../counters.ts';
 import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
-import type { Destinations } from '../routing/destinations.ts';
+import type { AnswerCheck } from '../leases/answer-check.ts';
+import type { Destination, Destinations } from '../routing/destinations.ts';
 import { hideEndedSession } from '../routing/ended-session.ts';
 import type { Route, Router } from '../routing/router.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
@@ -21,6 +22,7 @@ const MAX_ATTEMPTS = 4;
 interface UpgradeHandlerOptions {
   readonly router: Router;
   readonly destinations: Destinations;
+  readonly check: AnswerCheck;
   readonly tunnels: WebSocketTunnels;
   readonly headers: RequestHeaders;
   readonly health: HealthMonitor;
@@ -84,19 +86,22 @@ export class UpgradeHandler {
     trace.routed(asked);
     const peer = headers.client(request);
     const forwarded = headers.forBackend(request, peer, { upgrade: true });
-    const { route, backend, epoch, upstream, attempt } = await this.#connect(asked, trace, forwarded);
+    const { route, sent, upstream, attempt } = await this.#connect(asked, trace, forwarded);
+    const { backend } = sent;
     if (client.destroyed) {
       upstream.destroy();
       attempt?.failed('client-gone');
       return false;
     }
     request.headers = forwarded;
-    const cookie = bindingCookie(route, backend, epoch, route.session?.id, peer.encrypted);
+    const cookie = bindingCookie(route, sent, route.session, peer.encrypted);
     backend.inFlight += 1;
     client.once('close', () => {
       backend.inFlight -= 1;
     });
-    const tunnel = await tunnels.open({ request, client, head, backend, cookie, refuse }, upstream);
+    const isOutdated = () => this.#hasMoved(route, sent);
+    const handshake = { request, client, head, backend, cookie, refuse, isOutdated };
+    const tunnel = await tunnels.open(handshake, upstream);
     if (!tunnel) {
       attempt?.failed('not-upgraded');
       return false;
@@ -106,16 +111,22 @@ export class UpgradeHandler {
     return true;
   }
 
+  /** Asked when the app has accepted: from then on nobody looks at the session again. */
+  #hasMoved({ session }: Route, { backend, epoch, stamp, ended }: Destination): boolean {
+    return session !== undefined && !ended && this.#options.check.isDue({ backend, session, epoch, stamp });
+  }
+
   async #connect(asked: Route, trace: RequestTrace, forwarded: IncomingHttpHeaders) {
     const { destinations, tunnels, health, counters } = this.#options;
     const refused = new Set<Backend>();
     let route = asked;
     for (let resends = 0; ; resends++) {
-      const { backend, epoch, ended } = await destinations.choose(route, refused);
+      const { backend, epoch, stamp, ended } = await destinations.choose(route, refused);
       if (ended) route = hideEndedSession(route, forwarded);
       const attempt = trace.attempt('GET', backend, resends, forwarded);
       try {
-        return { route, backend, epoch, attempt, upstream: await tunnels.connect(backend) };
+        const sent: Destination = { backend, epoch, stamp, ended };
+        return { route, sent, attempt, upstream: await tunnels.connect(backend) };
       } catch (error) {
         const failure = asStickshiftError(error, 'CONNECT_FAILED');
         attempt?.failed(failure.code);

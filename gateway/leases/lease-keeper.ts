@@ -1,0 +1,183 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import type { LeaseAnswer, Recall } from '../../protocol/agent-api.ts';
+import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
+import type { AgentClient } from '../agent-client/agent-client.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import { sessionRef } from '../sessions/session-reference.ts';
+
+/** Pauses after a first call that failed, and after further ones: several attempts fit into the life of a lease. */
+const FIRST_RETRY_MS = 100;
+const NEXT_RETRY_MS = 250;
+/** An agent that answers waiting calls at once, with nothing to say, shall not keep both of us busy. */
+const MIN_ROUND_MS = 50;
+/** Acknowledgements of one call. */
+const MAX_ACKNOWLEDGED = 1_000;
+/** A stopping gateway takes its leave of the agents, and waits for none that does not answer. */
+const LEAVE_TIMEOUT_MS = 500;
+
+export interface LeaseKeeperOptions {
+  readonly backend: Backend;
+  /** Names this gateway, until it stops. */
+  readonly gateway: string;
+  readonly agentClient: AgentClient;
+  readonly inFlight: InFlightSessions;
+  readonly logger: Logger;
+  /** How long a session's requests may go on after the agent has asked for it back, milliseconds. */
+  readonly patienceMs: number;
+}
+
+/** `quiet`: the agent had nothing to say. */
+type CallOutcome = 'news' | 'quiet' | 'failed';
+
+/** Keeps the lease of one backend: has one call of its agent under way at all times, and agrees to what it recalls. */
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions;
+  readonly #log: Logger;
+  readonly #stopping = new AbortController();
+  /** Recalls that are agreed to, and of which the agent has not heard yet. */
+  readonly #acknowledged = new Set<number>();
+  /** The newest recall that is agreed to, or will be. */
+  #handled = -1;
+  #telling: Promise<void> | undefined;
+  #tellAgain = false;
+  /** Why there is no lease, as logged last. */
+  #trouble: string | undefined;
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+    this.#log = options.logger.child({ pool: options.backend.pool, backend: options.backend.id });
+  }
+
+  /** Resolves when the agent has been asked once, with whatever result. */
+  start(): Promise<void> {
+    this.#options.backend.lease.onDistrust = () => this.#tell();
+    // Calls go on for ever; the trace of whatever led here must not.
+    return context.with(ROOT_CONTEXT, async () => {
+      const first = await this.#call({ mayWait: false });
+      void this.#keep(first);
+    });
+  }
+
+  /** Gives the lease back, so that recalls need not wait until it has run out. */
+  async stop(): Promise<void> {
+    const { backend, gateway, agentClient } = this.#options;
+    backend.lease.onDistrust = () => undefined;
+    this.#stopping.abort();
+    if (!backend.lease.holds()) return;
+    backend.lease.lapse();
+    const farewell = { gateway, seen: -1, acknowledged: [], wait: false, leave: true };
+    try {
+      await agentClient.lease(backend, farewell, AbortSignal.timeout(LEAVE_TIMEOUT_MS));
+    } catch (error) {
+      this.#log.info({ err: error }, 'the lease was not given back; it runs out by itself');
+    }
+  }
+
+  async #keep(first: CallOutcome): Promise<void> {
+    const { signal } = this.#stopping;
+    let outcome = first;
+    let failures = 0;
+    let startedAt = performance.now();
+    while (!signal.aborted) {
+      failures = outcome === 'failed' ? failures + 1 : 0;
+      let pauseMs = 0;
+      if (outcome === 'failed') pauseMs = failures === 1 ? FIRST_RETRY_MS : NEXT_RETRY_MS;
+      if (outcome === 'quiet') pauseMs = MIN_ROUND_MS - (performance.now() - startedAt);
+      if (pauseMs > 0) await delay(pauseMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      startedAt = performance.now();
+      // After a failure, a call that may wait would only leave it open for longer whether the agent is there again.
+      outcome = await this.#call({ mayWait: failures === 0 });
+    }
+  }
+
+  async #call({ mayWait }: { readonly mayWait: boolean }): Promise<CallOutcome> {
+    const { backend, gateway, agentClient } = this.#options;
+    const { lease } = backend;
+    const call = lease.nextCall();
+    const acknowledged = [...this.#acknowledged].slice(0, MAX_ACKNOWLEDGED);
+    const wait = mayWait && call.seen >= 0 && !call.renew;
+    const request = { gateway, seen: call.seen, acknowledged, wait, ...(call.renew && { renew: true }) };
+    let answer: LeaseAnswer;
+    try {
+      answer = await agentClient.lease(backend, request, this.#stopping.signal);
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#failed(asStickshiftError(error), call.term);
+      return 'failed';
+    }
+    if (this.#stopping.signal.aborted) return 'quiet';
+    for (const number of acknowledged) this.#acknowledged.delete(number);
+    const outcome = lease.answered(call, answer, (id) => sessionRef(backend.pool, id));
+    switch (outcome) {
+      case 'ignored':
+        return 'quiet';
+      case 'lapsed':
+        this.#lapsed('the agent was restarted, or answered too late');
+        return 'news';
+      case 'began':
+        this.#handled = answer.recall;
+        this.#trouble = undefined;
+        this.#log.info({ recall: answer.recall }, 'lease holds');
+        return 'news';
+      case 'goes-on': {
+        const news = answer.recalls.filter(({ recall }) => recall > this.#handled);
+        for (const recall of news) this.#agreeTo(recall);
+        return news.length > 0 ? 'news' : 'quiet';
+      }
+    }
+  }
+
+  #failed(failure: StickshiftError, term: number): void {
+    const { lease } = this.#options.backend;
+    // It says that we hold none; what was asked for another lease says nothing of this one.
+    if (failure.code === 'LEASE_REFUSED' && lease.nextCall().term === term) lease.lapse();
+    if (!lease.holds()) this.#lapsed(failure.message, failure.code);
+  }
+
+  #lapsed(reason: string, code = 'LEASE_LAPSED'): void {
+    if (this.#trouble === code) return;
+    this.#trouble = code;
+    this.#log.warn({ code, reason }, 'no lease: sessions of this backend are looked up at every request');
+  }
+
+  /** The lease itself trusts the sessions no more already; what is left is to let their requests finish. */
+  #agreeTo({ recall, sessionIds, reason }: Recall): void {
+    this.#handled = recall;
+    if (sessionIds.length === 0) return;
+    const { backend, inFlight, patienceMs } = this.#options;
+    const agreed = () => {
+      this.#acknowledged.add(recall);
+      this.#tell();
+    };
+    const busy =
+      reason === 'release'
+        ? sessionIds.map((id) => sessionRef(backend.pool, id)).filter((ref) => inFlight.has(ref))
+        : [];
+    if (busy.length === 0) agreed();
+    else void Promise.all(busy.map((ref) => inFlight.idle(ref, patienceMs))).then(agreed);
+  }
+
+  /** A call of its own, soon: the one under way may wait for half a second. */
+  #tell(): void {
+    this.#tellAgain = true;
+    this.#telling ??= context.with(ROOT_CONTEXT, () => this.#tellAll());
+  }
+
+  async #tellAll(): Promise<void> {
+    // What is due at the same time goes together.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#tellAgain && !this.#stopping.signal.aborted) {
+      this.#tellAgain = false;
+      const { lease } = this.#options.backend;
+      // Otherwise the call that begins the next lease will say it all.
+      if (!lease.holds()) break;
+      const outcome = await this.#call({ mayWait: false });
+      if (this.#acknowledged.size > 0 && outcome !== 'failed') this.#tellAgain = true;
+    }
+    this.#telling = undefined;
+    if (this.#tellAgain && this.#options.backend.lease.holds()) this.#tell();
+  }
+}

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { AgentClient } from '../agent-client/agent-client.ts';
+import type { Pool } from '../backends/pool.ts';
+import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+
+export interface LeasesOptions {
+  readonly pools: readonly Pool[];
+  readonly agentClient: AgentClient;
+  readonly inFlight: InFlightSessions;
+  readonly logger: Logger;
+  /** How long a session's requests may go on after an agent has asked for it back, milliseconds. */
+  readonly patienceMs: number;
+}
+
+/** Keeps a lease at every agent, under one name that is new at every start. */
+export interface Leases {
+  /** Resolves when every agent has been asked once, with whatever result. */
+  start(): Promise<void>;
+  /** Gives all leases back; resolves when the agents know, or do not answer. */
+  stop(): Promise<void>;
+}
+
+export function createLeases(options: LeasesOptions): Leases {
+  const gateway = randomBytes(12).toString('base64url');
+  const keepers = options.pools
+    .flatMap((pool) => [...pool.backends.values()])
+    .map((backend) => new LeaseKeeper({ ...options, backend, gateway }));
+  return {
+    start: async () => {
+      await Promise.all(keepers.map((keeper) => keeper.start()));
+    },
+    stop: async () => {
+      await Promise.all(keepers.map((keeper) => keeper.stop()));
+    },
+  };
+}
