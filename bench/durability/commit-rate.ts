@@ -8,15 +8,17 @@ import type { Sizes } from './sizes.ts';
 /** Commits under way at once, as an agent has it by default. */
 const CONCURRENCY = 32;
 const KEYS = 1024;
+const TURN_SECONDS = 0.5;
 /** Values that are found again among the arguments of the script. */
 const MARK = { key: 'mark', seq: 987_654_321, snapshot: 'S'.repeat(SNAPSHOT_BYTES) };
 
 export interface CommitRate {
   /** Commits per second, medians. */
   readonly perSecond: Readonly<Record<Sender, number>>;
-  readonly rounds: Readonly<Record<Sender, readonly number[]>>;
-  /** The store's, as a share of what the faster of the plain ones reaches. */
+  /** The store's, as a share of what the faster of the plain ones reached in the same turn; median. */
   readonly share: number;
+  /** What the medians are of. */
+  readonly turns: readonly Readonly<Record<Sender, number>>[];
 }
 
 /** `store`: the adapter that agents use; the others: the same script with the same arguments, straight through ioredis. */
@@ -50,30 +52,30 @@ export async function measureCommitRate({ rounds, seconds }: Sizes): Promise<Com
     'evalsha-pipelined': plain({ enableAutoPipelining: true }),
   };
 
-  const samples: Record<Sender, number[]> = { store: [], evalsha: [], 'evalsha-pipelined': [] };
-  let pass = 0;
-  for (let round = 0; round <= rounds; round++) {
-    const first = round % SENDERS.length;
+  const samples: Record<Sender, number>[] = [];
+  // Many short turns: what else the machine does then meets all senders of a round alike.
+  const turns = Math.ceil((rounds * seconds) / TURN_SECONDS);
+  for (let turn = 0; turn <= turns; turn++) {
+    const first = turn % SENDERS.length;
+    const rates: Record<Sender, number> = { store: 0, evalsha: 0, 'evalsha-pipelined': 0 };
     for (const sender of [...SENDERS.slice(first), ...SENDERS.slice(0, first)]) {
-      const length = round === 0 ? Math.min(seconds, 2) : seconds;
-      const rate = await commitsPerSecond(senders[sender], `${sender}-${pass++}`, length);
-      // The first round warms up.
-      if (round > 0) samples[sender].push(rate);
+      rates[sender] = await commitsPerSecond(senders[sender], `${sender}-${turn}`);
     }
+    // The first one warms up.
+    if (turn > 0) samples.push(rates);
   }
-  const perSecond = {
-    store: median(samples.store),
-    evalsha: median(samples.evalsha),
-    'evalsha-pipelined': median(samples['evalsha-pipelined']),
+  const of = (sender: Sender) => median(samples.map((rates) => rates[sender]));
+  return {
+    perSecond: { store: of('store'), evalsha: of('evalsha'), 'evalsha-pipelined': of('evalsha-pipelined') },
+    share: median(samples.map((rates) => rates.store / Math.max(rates.evalsha, rates['evalsha-pipelined']))),
+    turns: samples,
   };
-  const fastest = Math.max(perSecond.evalsha, perSecond['evalsha-pipelined']);
-  return { perSecond, rounds: samples, share: perSecond.store / fastest };
 }
 
 /** Overwrites the same sessions again and again: no session has two commits under way. */
-async function commitsPerSecond(send: Send, prefix: string, seconds: number): Promise<number> {
+async function commitsPerSecond(send: Send, prefix: string): Promise<number> {
   const started = performance.now();
-  const end = started + seconds * 1000;
+  const end = started + TURN_SECONDS * 1000;
   let commits = 0;
   const worker = async (_: unknown, index: number) => {
     for (let seq = 1; ; seq++) {

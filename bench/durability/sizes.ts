@@ -21,8 +21,8 @@ export interface Sizes {
 }
 
 export function sizesOf({ rounds, seconds, connections, smoke }: BenchmarkOptions): Sizes {
-  const times = { rounds, seconds, connections, delays: [0, 1] };
+  const times = { rounds, seconds, connections };
   return smoke
-    ? { ...times, pace: 100, counted: 10, takeovers: 3, drained: 40, owned: 40 }
-    : { ...times, pace: 200, counted: 500, takeovers: 200, drained: 10_000, owned: 50_000 };
+    ? { ...times, pace: 100, counted: 10, takeovers: 3, drained: 40, owned: 40, delays: [1] }
+    : { ...times, pace: 200, counted: 500, takeovers: 200, drained: 10_000, owned: 50_000, delays: [0, 1] };
 }
