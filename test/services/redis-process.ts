@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,8 +13,11 @@ export interface LocalRedis {
   readonly port: number;
   /** SIGKILL; resolves when the process is gone. Data that was not written to disk is lost. */
   kill(): Promise<void>;
-  /** Starts the killed server again, on the same port and directory. */
-  restart(): Promise<void>;
+  /**
+   * Kills the server if it runs, and starts it again on the same port and directory: with what it had written to disk, or
+   * `empty`. A server that was made a replica while it ran has forgotten that.
+   */
+  restart(options?: { readonly empty?: boolean }): Promise<void>;
   /** SIGSTOP: connections stay open, and nothing answers. */
   stall(): void;
   /** SIGCONT. */
@@ -60,8 +63,9 @@ export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<
     url: `redis://127.0.0.1:${port}`,
     port,
     kill,
-    restart: async () => {
+    restart: async ({ empty = false } = {}) => {
       await kill();
+      if (empty) await clear(directory);
       server = await launch(args);
     },
     stall: () => void server.kill('SIGSTOP'),
@@ -71,6 +75,11 @@ export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function clear(directory: string): Promise<void> {
+  const names = await readdir(directory);
+  await Promise.all(names.map((name) => rm(join(directory, name), { recursive: true, force: true })));
 }
 
 /** Resolves when the server says that it listens. */

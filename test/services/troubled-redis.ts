@@ -12,7 +12,7 @@ const COMMAND = /\*\d+\r\n\$\d+\r\n\w+\r\n/g;
 /** A door in front of a real Redis that a test can close, block or paint over. */
 export class TroubledRedis implements AsyncDisposable {
   readonly url: string;
-  readonly #target: URL;
+  #target: URL;
   readonly #server: Server;
   readonly #links = new Set<{ readonly client: Socket; readonly redis: Socket }>();
   #trouble: Trouble = 'none';
@@ -36,6 +36,12 @@ export class TroubledRedis implements AsyncDisposable {
     this.#trouble = trouble;
     // What was swallowed in a stall will never be answered.
     if (wasStalled || trouble === 'away') this.#hangUp();
+  }
+
+  /** Leads to another server from now on, as an address that follows the primary does. */
+  leadTo(redisUrl: string): void {
+    this.#target = new URL(redisUrl);
+    this.#hangUp();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
