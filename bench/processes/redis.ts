@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
+import { Link } from '../../chaos/network/link.ts';
+import { findPorts } from '../../demo/ports.ts';
 import { eventually } from '../../test/services/eventually.ts';
 import { startLocalRedis } from '../../test/services/redis-process.ts';
-import { startDelayingLink } from './delaying-link.ts';
 
 /** As an operator would have it: nothing is lost when the process dies, a second at most when the machine does. */
 const PERSISTENT = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'];
@@ -17,7 +18,9 @@ export interface BenchRedis extends AsyncDisposable {
   cpuMicros(): Promise<number>;
 }
 
-/** @param delayMs - how much longer a round trip takes; 0: no link between, nothing is added */
+/**
+ * @param delayMs - how much longer a round trip takes; timers make a little more of it. 0: no link between, nothing is added
+ */
 export async function startRedis(delayMs: number): Promise<BenchRedis> {
   await using undo = new AsyncDisposableStack();
   const primary = await startLocalRedis({ args: [...PERSISTENT, '--repl-diskless-sync-delay', '0'] });
@@ -31,7 +34,7 @@ export async function startRedis(delayMs: number): Promise<BenchRedis> {
   await eventually('the replica is attached', async () =>
     (await client.info('replication')).includes('state=online'),
   );
-  const link = delayMs > 0 ? undo.use(await startDelayingLink(primary.port, delayMs)) : primary;
+  const link = delayMs > 0 ? await openLink(primary.port, delayMs, undo) : primary;
   const version = (await client.info('server')).match(/^redis_version:(.*)$/m)?.[1]?.trim() ?? 'unknown';
   const started = undo.move();
   return {
@@ -47,4 +50,14 @@ export async function startRedis(delayMs: number): Promise<BenchRedis> {
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
+}
+
+/** Only what goes to Redis is delayed, so that a round trip takes longer by the delay, and not by twice as much. */
+async function openLink(targetPort: number, delayMs: number, undo: AsyncDisposableStack): Promise<Link> {
+  const [port = 0] = await findPorts(1);
+  const link = new Link({ name: 'bench to redis', port, targetPort });
+  undo.defer(() => link.close());
+  await link.open();
+  link.setTrouble('forward', { delayMs });
+  return link;
 }
