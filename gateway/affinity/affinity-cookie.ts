@@ -186,7 +186,7 @@ class SignedAffinityCookies implements AffinityCookies {
     const parts = VALUE.exec(value);
     if (!parts) return REFUSED.malformed;
     const [, keyId = '', tag = '', epoch = '', issued = '', seenAfter = '', session = ''] = parts;
-    const [life = '', recall = '', mac = ''] = parts.slice(8);
+    const [life = '', recall = '', mac = ''] = parts.slice(7);
     const key = this.#keys.get(keyId);
     if (!key) return REFUSED.foreign;
     if (!key.verifies(value.slice(0, -MAC_LENGTH - 1), mac)) return REFUSED.forged;

@@ -93,6 +93,14 @@ export const agentStatus = agentReadiness.extend({
   exposureMs: z.number().nonnegative(),
   store: z.enum(['ok', 'unreachable']),
   commits: z.object({ committed: count, fenced: count, stale: count, ended: count, failed: count }),
+  journal: z.object({
+    bytes: count,
+    entries: count,
+    failures: count,
+    replayed: count,
+    lostAtTakeover: count,
+  }),
+  reseeded: count,
 }) satisfies z.ZodType<AgentStatus>;
 
 export const apiErrorBody = z.object({

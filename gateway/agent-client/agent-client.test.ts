@@ -19,6 +19,7 @@ const READY = {
   sessions: 3,
   dirty: 1,
   unprotected: 0,
+  atRisk: 0,
   exposureMs: 12,
   store: 'ok',
   commits: { committed: 5, fenced: 0, stale: 0, ended: 0, failed: 0 },
