@@ -220,6 +220,20 @@ export interface AgentStatus extends AgentReadiness {
   readonly exposureMs: number;
   readonly store: 'ok' | 'unreachable';
   readonly commits: Readonly<Record<'committed' | 'fenced' | 'stale' | 'ended' | 'failed', number>>;
+  /** The agent's journal on disk. */
+  readonly journal: {
+    readonly bytes: number;
+    /** Changes and logouts that the store does not have yet, and tombstones kept for a store that forgets them. */
+    readonly entries: number;
+    /** Writes that failed, or found it full, since the agent started. */
+    readonly failures: number;
+    /** Entries that were brought to the store after the agent's start. */
+    readonly replayed: number;
+    /** Sessions whose journaled changes came too late: another backend had taken them over. */
+    readonly lostAtTakeover: number;
+  };
+  /** Sessions and tombstones that a store which had lost data was given again, since the agent started. */
+  readonly reseeded: number;
 }
 
 /** Body of every answer that is not 2xx. */

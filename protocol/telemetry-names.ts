@@ -47,4 +47,10 @@ export const METRIC = {
   exposure: 'stickshift.agent.exposure_ms',
   commits: 'stickshift.agent.commits',
   adopts: 'stickshift.agent.adopts',
+  atRisk: 'stickshift.agent.at_risk',
+  journalBytes: 'stickshift.agent.journal_bytes',
+  journalFailures: 'stickshift.agent.journal_failures',
+  replayed: 'stickshift.agent.replayed',
+  lostAtTakeover: 'stickshift.agent.lost_at_takeover',
+  reseeded: 'stickshift.agent.reseeded',
 } as const;

@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { AgentConfig } from '../config/schema.ts';
 import { listen } from '../json-api/listen.ts';
-import type { AgentReadiness, AgentStatus } from '../protocol/agent-api.ts';
+import type { AgentReadiness } from '../protocol/agent-api.ts';
 import { deriveSecrets, keyFromText } from '../protocol/secrets.ts';
 import { sessionKeyDeriver } from '../protocol/session-key.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { observeAgent } from './agent-metrics.ts';
+import { agentStatus } from './agent-status.ts';
 import { Announcer } from './announcer.ts';
 import { createControlApi } from './control-api/control-api.ts';
 import { tracedOperations } from './control-api/operations.ts';
+import { Journal } from './journal/journal.ts';
 import type { LeasesOptions } from './leases/leases.ts';
 import { SessionAgent } from './session-agent.ts';
 import { KeyRing } from './snapshot/key-ring.ts';
@@ -19,6 +22,8 @@ import type { SessionSource } from './sources/session-source.ts';
 
 /** How long a stopping agent tries to save what is dirty, milliseconds. */
 const STOP_MS = 10_000;
+/** The session key of this, which no session has for an ID, tells journals of other applications and secrets apart. */
+const JOURNAL_REALM = '\0journal';
 /** Sessions given up per round when a stop releases them all. */
 const RELEASE_ROUND = 1_000;
 
@@ -67,8 +72,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     maxSession: config.limits.session,
   });
   const { limits, lifetime } = config;
+  const { journal, tombstones } = await Journal.open({
+    directory: config.journal.directory ?? join('.stickshift', 'journal', name),
+    size: config.journal.size,
+    owner: { backend, realm: deriveKey(JOURNAL_REALM) },
+    logger,
+  });
+  let announcer: Announcer | undefined;
+  const barred = () => announcer?.barred;
   const agent = new SessionAgent({
-    ...{ backend, source, store, seal, deriveKey, logger, limits, lifetime },
+    ...{ backend, source, store, seal, deriveKey, logger, limits, lifetime, journal, tombstones, barred },
     ...(options.leases && { leases: options.leases }),
   });
 
@@ -77,54 +90,38 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const ready = reason === undefined;
     return { backend, application, incarnation, ready, ...(!ready && { reason }) };
   };
-  const status = (): AgentStatus => ({
-    ...readiness(),
-    source: source.kind,
-    sessions: agent.owned.size,
-    dirty: agent.owned.dirty.size,
-    unprotected: agent.owned.unprotected,
-    exposureMs: Math.round(agent.owned.exposureMs()),
-    store: agent.store,
-    commits: { ...agent.counters.commits },
-  });
   const server = createControlApi({
     token: secrets.agentToken,
     operations: tracedOperations(agent, { backend, incarnation }, deriveKey),
     lease: async (request) => ({ incarnation, ...(await agent.leases.call(request)) }),
     readiness,
-    status,
+    status: () => agentStatus(agent, journal, { readiness: readiness(), source }),
     logger,
     ...(options.metricsHandler && { metricsHandler: options.metricsHandler }),
   });
-  const address = await listen(server, config.listen, `agents.${name}.listen`);
+  let address: string;
   try {
+    address = await listen(server, config.listen, `agents.${name}.listen`);
+    const { backendUrl: url, agentUrl = `http://${address}` } = options;
+    if (url !== undefined) {
+      const announcement = { id: backend, application, url, agent: agentUrl, incarnation };
+      const describe = () => ({
+        ...announcement,
+        ready: agent.notReady === undefined,
+        sessions: agent.owned.size,
+      });
+      announcer = new Announcer(store, describe, logger);
+    }
+    // First of all: an agent whose backend is another one's must not take anything over.
+    await announcer?.start();
     await agent.start();
   } catch (error) {
+    announcer?.stop();
     server.close();
+    await journal.close();
     throw error;
   }
-  const unobserve = observeAgent(agent);
-  const { backendUrl: url, agentUrl = `http://${address}` } = options;
-  const announcer =
-    url === undefined
-      ? undefined
-      : new Announcer(
-          store,
-          () => {
-            const { ready } = readiness();
-            return {
-              id: backend,
-              application,
-              url,
-              agent: agentUrl,
-              incarnation,
-              ready,
-              sessions: agent.owned.size,
-            };
-          },
-          logger,
-        );
-  await announcer?.start();
+  const unobserve = observeAgent(agent, journal);
   logger.info({ backend, address, source: source.kind }, 'session agent started');
 
   return {
@@ -138,6 +135,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         });
       }
       const unsaved = await agent.stop(STOP_MS);
+      await announcer?.withdraw();
+      await journal.close();
       server.closeAllConnections();
       unobserve();
       if (unsaved > 0) logger.error({ unsaved }, 'stopped with changes that could not be saved');

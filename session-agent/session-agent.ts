@@ -6,7 +6,7 @@ import type {
   ReleaseIdleAnswer,
   SessionCommit,
 } from '../protocol/agent-api.ts';
-import { type ErrorCode, StickshiftError } from '../protocol/errors.ts';
+import { StickshiftError } from '../protocol/errors.ts';
 import type { SessionKey } from '../protocol/session-key.ts';
 import { ATTRIBUTE } from '../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
@@ -20,6 +20,7 @@ import type { JournaledTombstone } from './journal/entry.ts';
 import type { Journal } from './journal/journal.ts';
 import { Replay } from './journal/replay.ts';
 import { Leases, type LeasesOptions } from './leases/leases.ts';
+import { IdChanges, type IdChangeTimes } from './id-change/id-changes.ts';
 import { Forgetter } from './ownership/forgetter.ts';
 import { OwnedSessions } from './ownership/owned-sessions.ts';
 import { RecentLosses } from './ownership/recent-losses.ts';
@@ -65,13 +66,15 @@ export interface SessionAgentOptions {
   readonly times?: BackoffTimes;
   /** How long a logout waits for its tombstone, milliseconds. Default: 5 s. */
   readonly logoutWaitMs?: number;
+  /** How long a change of a session's ID may stay undecided. */
+  readonly idChangeTimes?: IdChangeTimes;
   readonly leases?: LeasesOptions;
   /** Stays open when the agent stops: whoever opened it closes it. Without one, nothing is acknowledged while the store is away. */
   readonly journal?: Journal;
   /** Tombstones that stood, as the journal has them. */
   readonly tombstones?: readonly JournaledTombstone[];
   /** Why the agent must not act as its backend: another one claims to be it. Default: never. */
-  readonly barred?: () => { readonly code: ErrorCode; readonly message: string } | undefined;
+  readonly barred?: () => StickshiftError | undefined;
 }
 
 /** How long the agent, once its app is there, waits for the journal to be settled before it says what holds it up, milliseconds. */
@@ -91,6 +94,7 @@ export class SessionAgent implements SourceListener {
   readonly #losses: RecentLosses;
   readonly #replicator: Replicator;
   readonly #logouts: Logouts;
+  readonly #idChanges: IdChanges;
   readonly #commitAnswers: CommitAnswers;
   readonly #adopts: Adopts;
   readonly #releases: Releases;
@@ -137,7 +141,21 @@ export class SessionAgent implements SourceListener {
       ...{ counters: this.counters, concurrency: limits.commits },
       ...times,
     };
-    const committer = new Committer(parts);
+    const logouts = new Logouts({
+      ...parts,
+      tombstoneMs: lifetime.tombstone,
+      limit: limits.sessions,
+      ...(options.logoutWaitMs !== undefined && { waitMs: options.logoutWaitMs }),
+    });
+    const idChanges = new IdChanges({
+      ...{ ...parts, ...options.idChangeTimes, logouts },
+      ...{ tombstoneMs: lifetime.tombstone, limit: limits.sessions },
+      ownNew: (id) => this.#changedNew(id),
+      covered: (session, replicas) => {
+        return replicator.covered(session, this.#stopped.signal, { replicas, journal: false });
+      },
+    });
+    const committer = new Committer({ ...parts, replacements: idChanges.replacements });
     const isAttached = () => this.#reconciler.isAttached;
     const journaling = new Journaling({ ...parts, committer });
     owned.onDeleted = (session, answer) => {
@@ -145,14 +163,8 @@ export class SessionAgent implements SourceListener {
       journaling.dropped(session, answer);
     };
     const replicator = new Replicator({ ...parts, committer, journaling, isAttached });
-    const logouts = new Logouts({
-      ...parts,
-      tombstoneMs: lifetime.tombstone,
-      limit: limits.sessions,
-      ...(options.logoutWaitMs !== undefined && { waitMs: options.logoutWaitMs }),
-    });
     const rehydration = new Rehydration({ ...parts, replicator });
-    const handoff = { ...parts, committer, replicator, logouts, rehydration };
+    const handoff = { ...parts, committer, replicator, logouts, idChanges, rehydration };
 
     this.owned = owned;
     this.leases = leases;
@@ -162,6 +174,7 @@ export class SessionAgent implements SourceListener {
     this.#losses = losses;
     this.#replicator = replicator;
     this.#logouts = logouts;
+    this.#idChanges = idChanges;
     this.#replay = new Replay(parts);
     this.#reseeding = new Reseeding({ ...parts, committer, replicator });
     const isReady = () => this.#reconciler.notReady === undefined && options.barred?.() === undefined;
@@ -179,7 +192,11 @@ export class SessionAgent implements SourceListener {
   /** Why the agent is not ready; `undefined` when it is. */
   get notReady(): string | undefined {
     if (this.#stopping) return 'stopping';
-    return this.#options.barred?.()?.message ?? this.#reconciler.notReady;
+    const barred = this.#options.barred?.();
+    // One that waits for its app says so first: the store may not even have been asked yet.
+    return barred?.code === 'BACKEND_CLAIMED'
+      ? barred.message
+      : (this.#reconciler.notReady ?? barred?.message);
   }
 
   get store(): 'ok' | 'unreachable' {
@@ -203,6 +220,7 @@ export class SessionAgent implements SourceListener {
     this.#reseeding.stop();
     this.expiry.stop();
     const until = performance.now() + deadlineMs;
+    this.#idChanges.hasten();
     await this.#flush(deadlineMs);
     await this.#options.source.stop();
     // The source may have told of a last change while it stopped.
@@ -210,6 +228,7 @@ export class SessionAgent implements SourceListener {
     this.#dispatcher.stop();
     this.#replicator.stop();
     this.#logouts.stop();
+    this.#idChanges.stop();
     this.#forgetter.stop();
     this.#reconciler.stop();
     this.leases.stop();
@@ -218,12 +237,14 @@ export class SessionAgent implements SourceListener {
 
   // What gateways ask for
 
-  adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
-    return this.#adopts.adopt(sessionId, ifEpoch);
+  async adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
+    const undecided = await this.#idChanges.undecided(sessionId);
+    return undecided ? { outcome: 'unknown', code: undecided.code } : this.#adopts.adopt(sessionId, ifEpoch);
   }
 
-  release(sessionId: string): Promise<ReleaseAnswer> {
-    return this.#releases.release(sessionId);
+  async release(sessionId: string): Promise<ReleaseAnswer> {
+    const undecided = await this.#idChanges.undecided(sessionId);
+    return undecided ? { outcome: 'unknown', code: undecided.code } : this.#releases.release(sessionId);
   }
 
   releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer> {
@@ -242,28 +263,43 @@ export class SessionAgent implements SourceListener {
   // What the source tells
 
   changed(id: string): void {
+    if (this.#idChanges.takesChange(id)) return;
     const session = this.owned.get(id);
     if (session) this.#replicator.changed(session);
-    else if (this.#logouts.due(id)) this.#forgetLater(id);
+    else if (this.#logouts.takesChange(id)) this.#forgetLater(id);
     else if (this.#forgetter.isRecalled(id)) this.#changedInVain(id);
+    else if (this.#losses.isEnded(id)) this.#changedTooLate(id);
     else if (this.#reconciler.notReady !== undefined) this.#reconciler.defer(id);
     else this.#changedNew(id);
   }
 
   touched(id: string, idleAt: number): void {
+    if (this.#idChanges.isRetiring(id)) return;
     const session = this.owned.get(id);
     if (session) this.#replicator.touched(session, idleAt);
     else this.changed(id);
   }
 
   async ended(id: string, how: SessionEnd): Promise<void> {
-    if (how === 'logout') return this.#logouts.end(id);
+    if (how === 'removed') return this.#idChanges.removed(id);
+    // A new ID that expires before it is saved leaves nothing that the old one could go on as.
+    if (how === 'logout' || this.#idChanges.replacements.of(id)) {
+      const ends = this.#idChanges.replacements.loggedOut(id).map((each) => this.#logouts.end(each));
+      await Promise.all(ends);
+      return;
+    }
     const session = this.owned.get(id);
     if (session) this.owned.delete(session, { outcome: 'not-held' });
     this.owned.dropOverflow(id);
   }
 
+  replaced(id: string, successor: string): Promise<void> {
+    return this.#idChanges.replacements.begin(id, successor);
+  }
+
   async missed(id: string): Promise<CapturedSession | undefined> {
+    const undecided = await this.#idChanges.undecided(id, 'or retire it');
+    if (undecided) throw undecided;
     // What the store says of the session may be older than what the journal has of it.
     await this.#clearance();
     return this.#misses.find(id);
@@ -271,18 +307,20 @@ export class SessionAgent implements SourceListener {
 
   attached(): void {
     this.leases.doubtAll();
+    this.#idChanges.attached();
     this.#reconciler.attached();
   }
 
   detached(reason: string): void {
     this.leases.doubtAll();
+    this.#idChanges.detached();
     this.#reconciler.detached(reason);
   }
 
   /** Rejects as long as nothing may be taken over: the journal is not in the store yet, or another agent claims the backend. */
   async #clearance(): Promise<void> {
     const barred = this.#options.barred?.();
-    if (barred) throw new StickshiftError(barred.code, barred.message);
+    if (barred) throw barred;
     if (!this.#replay.isDone) await within(this.#replay.whenDone(), REPLAY_PATIENCE_MS);
     if (this.#replay.isDone) return;
     throw new StickshiftError(
@@ -307,6 +345,12 @@ export class SessionAgent implements SourceListener {
   #changedInVain(id: string): void {
     const loss = this.#losses.get(id);
     this.#losses.note(id, loss === undefined || loss === 'fenced' ? 'fenced' : 'late');
+  }
+
+  /** The app changed a session that has ended, by an ID that it should not have taken any more. */
+  #changedTooLate(id: string): void {
+    this.#losses.note(id, 'late');
+    this.#forgetLater(id);
   }
 
   #overflowed(id: string): void {

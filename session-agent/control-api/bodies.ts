@@ -31,6 +31,13 @@ export const commitBody: z.ZodType<CommitRequest> = z.object({
   sessionIds: z.array(sessionId).min(1).max(16),
   timeoutMs: z.int().min(0).max(60_000),
   incarnation: z.string().max(128).optional(),
+  durability: z
+    .object({
+      mode: z.enum(['async', 'ack', 'replica']),
+      replicas: z.int().min(1).max(16).optional(),
+      onStoreDown: z.enum(['serve', 'refuse']),
+    })
+    .optional(),
 });
 
 export const leaseBody: z.ZodType<LeaseRequest> = z.object({

@@ -3,6 +3,7 @@ import type {
   AdoptAnswer,
   AdoptRequest,
   CommitAnswer,
+  CommitDurability,
   CommitRequest,
   ReleaseAnswer,
   ReleaseIdleAnswer,
@@ -30,6 +31,7 @@ interface Sessions {
     sessionIds: readonly string[],
     timeoutMs: number,
     since: 'this-life' | 'earlier',
+    durability?: CommitDurability,
   ): Promise<CommitAnswer['sessions']>;
 }
 
@@ -79,10 +81,10 @@ export function tracedOperations(
         return answer;
       }),
     releaseIdle: ({ except, limit }) => sessions.releaseIdle(new Set(except), limit),
-    commit: ({ sessionIds, timeoutMs, incarnation: expected = incarnation }) =>
+    commit: ({ sessionIds, timeoutMs, incarnation: expected = incarnation, durability }) =>
       spanned(SPAN.commit, backend, async (span) => {
         const since = expected === incarnation ? 'this-life' : 'earlier';
-        const commits = await sessions.commit(sessionIds, timeoutMs, since);
+        const commits = await sessions.commit(sessionIds, timeoutMs, since, durability);
         if (span.isRecording()) {
           span.setAttributes({
             [ATTRIBUTE.sessionKey]: sessionIds.map(deriveKey),

@@ -2,10 +2,11 @@ import { StickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
-import { digestOf } from '../replicator/capture.ts';
 import type { Committer } from '../replicator/committer.ts';
+import { digestOf } from '../replicator/fresh-bytes.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
+import { assertSettled } from '../reseed/settled.ts';
 import type { CapturedSession } from '../sources/session-source.ts';
 import type { Rehydration } from './rehydration.ts';
 
@@ -48,6 +49,8 @@ export class Misses {
     }
     const key = owned.keyOf(sessionId);
     const record = await health.watch(store.lookup(key));
+    // Neither an absent record nor an old one says where the session is.
+    assertSettled(store);
     if (!record || record.state === 'ended') {
       this.#drop(sessionId);
       return undefined;

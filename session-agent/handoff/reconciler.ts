@@ -1,15 +1,19 @@
 import type { Logger } from 'pino';
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
+import { lossBy } from '../ownership/claim.ts';
+import { forEachAtOnce } from '../ownership/for-each-at-once.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import { pause } from '../ownership/pause.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
 import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import { BACKOFF, type BackoffTimes, jitteredBackoff, type StoreHealth } from '../replicator/store-health.ts';
+import { assertSettled } from '../reseed/settled.ts';
 import type { SessionSource } from '../sources/session-source.ts';
 import type { Rehydration } from './rehydration.ts';
 
@@ -31,6 +35,8 @@ export interface ReconcilerParts {
   readonly ownNew: (sessionId: string) => void;
   /** Lookups under way at once. */
   readonly concurrency: number;
+  /** Rejects as long as the agent must not act as its backend. */
+  readonly clearance: () => Promise<void>;
   readonly times?: BackoffTimes;
 }
 
@@ -106,7 +112,7 @@ export class Reconciler {
   }
 
   async #reconcile(signal: AbortSignal): Promise<void> {
-    const { owned, source, replicator, forgetter, logger, times = BACKOFF } = this.#parts;
+    const { owned, source, store, replicator, forgetter, clearance, logger, times = BACKOFF } = this.#parts;
     for (const session of owned.values()) {
       session.inApp = false;
       session.fromApp = false;
@@ -116,6 +122,7 @@ export class Reconciler {
       try {
         if (!listed) for (const sessionId of await source.list()) this.#open.add(sessionId);
         listed = true;
+        await clearance();
         // Again, for what `defer` added when the last round had just ended.
         while (this.#open.size > 0 && !signal.aborted) {
           await this.#settleAll(signal);
@@ -134,7 +141,9 @@ export class Reconciler {
         const failure = asStickshiftError(error);
         if (failures === 0) logger.warn({ err: failure }, 'cannot reconcile with the app yet; trying on');
         this.#unready(`cannot reconcile with the app: ${failure.code}`);
-        await pause(jitteredBackoff(failures, times), signal);
+        const { settlingMs } = store;
+        const isSettling = failure.code === 'STORE_SETTLING';
+        await pause(isSettling ? settlingMs : jitteredBackoff(failures, times), signal);
       }
     }
   }
@@ -143,16 +152,10 @@ export class Reconciler {
   async #settleAll(signal: AbortSignal): Promise<void> {
     const { queue, concurrency } = this.#parts;
     // A Set may grow while it is walked, and what `defer` adds meanwhile is walked too.
-    const open = this.#open.values();
-    const work = async (): Promise<void> => {
-      for (const sessionId of open) {
-        if (signal.aborted) return;
-        await queue.run(sessionId, () => this.#settle(sessionId));
-        this.#open.delete(sessionId);
-      }
-    };
-    const results = await Promise.allSettled(Array.from({ length: concurrency }, work));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await forEachAtOnce(this.#open, concurrency, signal, async (sessionId) => {
+      await queue.run(sessionId, () => this.#settle(sessionId));
+      this.#open.delete(sessionId);
+    });
   }
 
   async #settle(sessionId: string): Promise<void> {
@@ -163,6 +166,9 @@ export class Reconciler {
 
     const key = owned.keyOf(sessionId);
     const record = await health.watch(store.lookup(key));
+    // A session that the agent's former life owned, in an epoch that this one does not know, is not new because the store has
+    // lost its record; and a record that has fallen back must not be taken over before its owner has written it again.
+    assertSettled(store);
     if (!record) return ownNew(sessionId);
     if (record.owner !== backend || record.state !== 'active') return this.#forget(sessionId);
 
@@ -180,31 +186,19 @@ export class Reconciler {
   async #verify(session: OwnedSession): Promise<void> {
     const { backend, store, health, committer, replicator } = this.#parts;
     // While the store is away nobody can take a session over, and a mere reconnect should not take the app down.
-    if (session.proven && health.isOk) {
-      const record = await health.watch(store.lookup(session.key)).catch(() => undefined);
-      const isOurs =
-        !record || (record.state === 'active' && record.owner === backend && record.epoch === session.epoch);
-      if (!isOurs) {
-        await committer.lose(session, record.state === 'ended' ? 'ended' : 'fenced');
-        return;
-      }
-    }
     session.fromApp = true;
-    replicator.changed(session);
+    session.inApp = true;
+    if (!session.proven || !health.isOk) return replicator.changed(session);
+    const record = await health.watch(store.lookup(session.key)).catch(() => 'unknown' as const);
+    if (record === 'unknown') return replicator.changed(session);
+    const loss = record && lossBy(record, session.epoch, backend);
+    if (loss) await committer.lose(session, loss);
+    else if (!record || record.epoch < session.epoch) replicator.recreate(session);
+    else replicator.changed(session);
   }
 
   async #forget(sessionId: string): Promise<void> {
     const { owned, forgetter } = this.#parts;
     await forgetter.forgetLost(sessionId, owned.keyOf(sessionId));
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

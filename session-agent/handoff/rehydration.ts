@@ -6,7 +6,7 @@ import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
-import { digestOf } from '../replicator/capture.ts';
+import { digestOf } from '../replicator/fresh-bytes.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import type { SnapshotSeal } from '../snapshot/snapshot-seal.ts';

@@ -8,6 +8,10 @@ export type UnprotectedReason = 'too-large' | 'not-capturable';
 /** Somebody who wants to know when the first `changes` changes of a session are in the store. */
 export interface CommitWaiter {
   readonly changes: number;
+  /** How many replicas of the store must have them as well; 0: none. */
+  readonly replicas: number;
+  /** While the store is away, the journal will do. */
+  readonly journal: boolean;
   settle(commit: SessionCommit): void;
 }
 
@@ -42,6 +46,13 @@ export class OwnedSession {
   /** Idle deadline as the store has it. */
   storedIdleAt = 0;
   absoluteAt: number | undefined;
+
+  /** The newest commit in the journal, and how many of {@link changes} it holds; none when the store has those changes. */
+  journaled: { readonly changes: number; readonly seq: number } | undefined;
+  /** The newest commit that replicas of the store have, and how many of them. */
+  replicated = { seq: 0, replicas: 0 };
+  /** How many of {@link changes} there were when a gateway was last told that all are saved. */
+  answeredChanges = 0;
 
   /** Hash of the bytes last committed: the same bytes need no new commit. */
   digest = '';
@@ -79,16 +90,41 @@ export class OwnedSession {
     return this.changes > this.covered;
   }
 
+  /** Whether replicas have all that the store has; always true for 0 of them. */
+  isOnReplicas(replicas: number): boolean {
+    if (replicas === 0) return true;
+    return this.replicated.seq === this.committedSeq && this.replicated.replicas >= replicas;
+  }
+
+  /** How many replicas those who wait ask for at most, and have not got. */
+  get wantedReplicas(): number {
+    let wanted = 0;
+    for (const { replicas } of this.waiters)
+      if (!this.isOnReplicas(replicas)) wanted = Math.max(wanted, replicas);
+    return wanted;
+  }
+
+  /** Whether somebody waits for whom the journal will do. */
+  get awaitsJournal(): boolean {
+    for (const { journal } of this.waiters) if (journal) return true;
+    return false;
+  }
+
   /** From here on, changes may be missing in what is captured. Returns how many are certainly in it. */
   beginCapture(): number {
     this.changedSinceCapture = undefined;
     return this.changes;
   }
 
-  /** Answers everyone who waits for no more than the first `changes` changes. */
+  /**
+   * Answers everyone who waits for no more than the first `changes` changes, and whom the answer can satisfy: who asked for
+   * replicas waits on for those, and a journal is not for everyone.
+   */
   settle(changes: number, commit: SessionCommit): void {
     for (const waiter of this.waiters) {
       if (waiter.changes > changes) continue;
+      if (commit.outcome === 'committed' && !this.isOnReplicas(waiter.replicas)) continue;
+      if (commit.outcome === 'journaled' && !waiter.journal) continue;
       this.waiters.delete(waiter);
       waiter.settle(commit);
     }

@@ -13,6 +13,8 @@ export class OwnedSessions {
   readonly #limit: number;
   readonly #deriveKey: (sessionId: string) => SessionKey;
   #unprotected = 0;
+  /** Called for every session that is not looked after any more. */
+  onDeleted: (session: OwnedSession, answer: SessionCommit) => void = () => undefined;
 
   constructor(limit: number, deriveKey: (sessionId: string) => SessionKey) {
     this.#limit = limit;
@@ -95,6 +97,7 @@ export class OwnedSessions {
     this.#dirty.delete(session);
     if (session.unprotected) this.#unprotected--;
     session.settle(session.changes, answer);
+    this.onDeleted(session, answer);
   }
 
   markChanged(session: OwnedSession): void {

@@ -28,6 +28,12 @@ export class RecentLosses {
     return entry && performance.now() - entry.at < REMEMBER_MS ? entry.loss : undefined;
   }
 
+  /** It was logged out, or has another ID now: nothing may bring it back. */
+  isEnded(sessionId: string): boolean {
+    const loss = this.get(sessionId);
+    return loss === 'ended' || loss === 'late';
+  }
+
   /** The session is back in this agent's hands. */
   clear(sessionId: string): void {
     this.#losses.delete(sessionId);

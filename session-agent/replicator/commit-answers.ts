@@ -1,5 +1,7 @@
-import type { SessionCommit } from '../../protocol/agent-api.ts';
+import type { CommitDurability, SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError } from '../../protocol/errors.ts';
+import type { IdChanges } from '../id-change/id-changes.ts';
+import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
@@ -19,12 +21,32 @@ export interface CommitAnswersParts {
   readonly replicator: Replicator;
   readonly dispatcher: Dispatcher;
   readonly health: StoreHealth;
+  readonly idChanges: Pick<IdChanges, 'answered'>;
   readonly isReady: () => boolean;
   /** Resolves when the agent knows what the app holds. */
   readonly reconciled: () => Promise<void>;
 }
 
-/** Answers the question "may this response go out?": waits until every change known by now is in the store. */
+/** Answers that say that the app's changes are safe in the way that was asked for. */
+const SAVED: ReadonlySet<SessionCommit['outcome']> = new Set(['committed', 'accepted', 'journaled']);
+
+/** A file may have been written, and gone with its disk, before its watcher has seen it. */
+const LEARNS_LATE: ReadonlySet<SessionSource['kind']> = new Set(['files']);
+
+/** What a caller gets that names none. */
+const DEFAULT_DURABILITY: CommitDurability = { mode: 'ack', onStoreDown: 'refuse' };
+
+/** A question about one session. */
+interface Question {
+  readonly sessionId: string;
+  readonly durability: CommitDurability;
+  /** Resolves when it is known what the request did to the IDs of its sessions. */
+  readonly settled: Promise<void>;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly late: AbortSignal;
+}
+
+/** Answers the question "may this response go out?": waits until every change known by now is as safe as the caller wants it. */
 export class CommitAnswers {
   readonly #parts: CommitAnswersParts;
 
@@ -37,22 +59,40 @@ export class CommitAnswers {
    *
    * @param since - `earlier`: the request may have run before this agent began to listen to the app
    */
-  commit(
+  async commit(
     sessionIds: readonly string[],
     timeoutMs: number,
     since: 'this-life' | 'earlier' = 'this-life',
+    durability: CommitDurability = DEFAULT_DURABILITY,
   ): Promise<SessionCommit[]> {
     // An app that is not there may have changed the session without a word, and may be another process when it is back.
-    const missedSome = since === 'earlier' || !this.#parts.isReady();
-    return Promise.all(sessionIds.map((sessionId) => this.#commit(sessionId, timeoutMs, missedSome)));
+    const { idChanges, isReady, reconciled } = this.#parts;
+    const missedSome = since === 'earlier' || !isReady();
+    // One of them may be what another has become: what the request did to all of them is settled before any is answered for.
+    const replicas = durability.mode === 'replica' ? (durability.replicas ?? 1) : 0;
+    const settled = (missedSome ? reconciled() : Promise.resolve()).then(() =>
+      idChanges.answered(sessionIds, replicas),
+    );
+    const commits = await Promise.all(
+      sessionIds.map((sessionId) => this.#commit({ sessionId, durability, settled }, timeoutMs, missedSome)),
+    );
+    // The response goes on with another session. Late changes are those of requests beside it.
+    const [first, ...others] = commits;
+    return first?.outcome === 'late' && others.length > 0 ? [{ outcome: 'ended' }, ...others] : commits;
   }
 
-  async #commit(sessionId: string, timeoutMs: number, missedSome: boolean): Promise<SessionCommit> {
+  async #commit(
+    asked: Omit<Question, 'late'>,
+    timeoutMs: number,
+    missedSome: boolean,
+  ): Promise<SessionCommit> {
     const { dispatcher, owned, health, logouts } = this.#parts;
+    const { sessionId } = asked;
     const late = new AbortController();
-    const answer = (
-      missedSome ? this.#answerFromApp(sessionId, late.signal) : this.#answer(sessionId, late.signal)
-    ).catch((error: unknown): SessionCommit => ({ outcome: 'unknown', code: asStickshiftError(error).code }));
+    const question = { ...asked, late: late.signal };
+    const answer = (missedSome ? this.#answerFromApp(question) : this.#answer(question)).catch(
+      (error: unknown): SessionCommit => ({ outcome: 'unknown', code: asStickshiftError(error).code }),
+    );
     const commit = await dispatcher.hurry(within(answer, timeoutMs));
     if (commit) return commit;
     late.abort();
@@ -64,26 +104,28 @@ export class CommitAnswers {
    * The app may have changed the session unheard. If it is still the same process, it has named the session since, and has been
    * asked for its bytes. One that began anew cannot know of the change, whatever the record says.
    */
-  async #answerFromApp(sessionId: string, late: AbortSignal): Promise<SessionCommit> {
+  async #answerFromApp(question: Question): Promise<SessionCommit> {
     const { owned, reconciled } = this.#parts;
+    const { sessionId } = question;
     await reconciled();
     const session = owned.get(sessionId);
     const isFromApp = session === undefined || (session.fromApp && session.inApp);
-    const commit = await this.#answer(sessionId, late);
-    const isKnown = commit.outcome === 'committed' ? isFromApp : commit.outcome !== 'not-held';
+    const commit = await this.#answer(question);
+    const isSaved = SAVED.has(commit.outcome);
+    const isKnown = isSaved ? isFromApp : commit.outcome !== 'not-held';
     return isKnown ? commit : { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
   }
 
-  async #answer(sessionId: string, late: AbortSignal): Promise<SessionCommit> {
-    const { source, owned, queue, logouts, losses, replicator, reconciled } = this.#parts;
-    await source.refresh(sessionId);
+  async #answer({ sessionId, durability, settled, late }: Question): Promise<SessionCommit> {
+    const { source, owned, queue, logouts, losses, reconciled } = this.#parts;
+    await settled;
     while (!late.aborted) {
       const tombstone = logouts.due(sessionId);
       if (tombstone) return tombstone;
 
       const session = owned.get(sessionId);
       if (session) {
-        const commit = await replicator.covered(session, late);
+        const commit = await this.#saved(session, durability, late);
         // The session may have gone because it was logged out a moment ago.
         if (commit.outcome !== 'not-held' || !logouts.due(sessionId)) return commit;
         continue;
@@ -101,5 +143,24 @@ export class CommitAnswers {
       return { outcome: 'not-held' };
     }
     return { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
+  }
+
+  async #saved(
+    session: OwnedSession,
+    { mode, replicas = 1, onStoreDown }: CommitDurability,
+    late: AbortSignal,
+  ): Promise<SessionCommit> {
+    const { replicator, source } = this.#parts;
+    const { changes, answeredChanges } = session;
+    const commit: SessionCommit =
+      mode === 'async' && session.isDirty
+        ? { outcome: 'accepted', epoch: session.epoch, seq: session.committedSeq }
+        : await replicator.covered(session, late, {
+            replicas: mode === 'replica' ? replicas : 0,
+            journal: mode === 'ack' && onStoreDown === 'serve',
+          });
+    if (SAVED.has(commit.outcome)) session.answeredChanges = Math.max(session.answeredChanges, changes);
+    const isUnchanged = LEARNS_LATE.has(source.kind) && changes === answeredChanges;
+    return commit.outcome === 'committed' && isUnchanged ? { ...commit, unchanged: true } : commit;
   }
 }

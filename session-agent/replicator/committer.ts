@@ -1,6 +1,8 @@
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { CommitResult, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Counters } from '../counters.ts';
+import { lossBy } from '../ownership/claim.ts';
+import type { Replacements } from '../id-change/replacements.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
@@ -8,7 +10,8 @@ import type { Loss, RecentLosses } from '../ownership/recent-losses.ts';
 import { sealingOf } from '../snapshot/envelope.ts';
 import type { SnapshotSeal } from '../snapshot/snapshot-seal.ts';
 import type { SessionSource } from '../sources/session-source.ts';
-import type { Capture, FreshBytes } from './capture.ts';
+import type { Capture } from './capture.ts';
+import type { FreshBytes } from './fresh-bytes.ts';
 import type { StoreHealth } from './store-health.ts';
 
 export type CommitOutcome =
@@ -21,6 +24,9 @@ export type CommitOutcome =
   /** Nothing is known, nothing is lost: to be tried again with a new capture. */
   | { readonly outcome: 'failed'; readonly failure: StickshiftError };
 
+/** `missing`: the store has it, and too few of its replicas. */
+type SentResult = CommitResult & { readonly missing?: StickshiftError };
+
 export interface CommitterParts {
   readonly backend: string;
   readonly source: SessionSource;
@@ -31,6 +37,8 @@ export interface CommitterParts {
   readonly capture: Capture;
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
+  /** By which a session that has taken the place of another is committed. */
+  readonly replacements: Pick<Replacements, 'commit'>;
   readonly counters: Counters;
 }
 
@@ -45,7 +53,7 @@ export class Committer {
   async commit(session: OwnedSession): Promise<CommitOutcome> {
     const { owned, capture } = this.#parts;
     if (!owned.isCurrent(session)) return { outcome: 'gone' };
-    const result = await capture.take(session);
+    const result = await capture.take(session, session.wantedReplicas > 0);
     if (result.outcome === 'same') return { outcome: 'committed' };
     if (result.outcome !== 'fresh') return result;
     try {
@@ -110,7 +118,7 @@ export class Committer {
     if (!session.proven) return false;
     const record = await health.watch(store.lookup(session.key));
     if (!record) return true;
-    if (record.state !== 'active' || record.owner !== backend || record.epoch !== session.epoch) return false;
+    if (lossBy(record, session.epoch, backend)) return false;
     session.seq = Math.max(session.seq, record.seq);
     return true;
   }
@@ -122,10 +130,13 @@ export class Committer {
       capture.giveUp(session, bytes.changes, 'not-capturable', sealed);
       return { outcome: 'unprotected' };
     }
-    const result = await this.#send(session, bytes, sealed);
+    const replicas = session.wantedReplicas;
+    const result = await this.#send(session, bytes, sealed, replicas);
     if (result.outcome === 'committed') {
+      const onReplicas = result.missing ? 0 : replicas;
+      if (onReplicas > 0) session.replicated = { seq: sealed.seq, replicas };
       this.confirmed(session, bytes, sealed.seq, sealed.snapshot.length);
-      return result;
+      return result.missing ? { outcome: 'failed', failure: result.missing } : result;
     }
     counters.commits[result.outcome]++;
     if (result.outcome !== 'stale') return this.lose(session, result.outcome);
@@ -137,19 +148,25 @@ export class Committer {
     session: OwnedSession,
     bytes: FreshBytes,
     sealed: { readonly seq: number; readonly snapshot: Uint8Array },
-  ): Promise<CommitResult> {
-    const { store, health, backend, counters } = this.#parts;
+    replicas: number,
+  ): Promise<SentResult> {
+    const { store, health, replacements, backend, counters } = this.#parts;
     const deadlines = { idleAt: bytes.captured.idleAt, absoluteAt: session.absoluteAt };
+    const commit = {
+      ...{ owner: backend, epoch: session.epoch, ...sealed, deadlines },
+      ...(replicas > 0 && { replicas }),
+    };
     try {
-      return await health.watch(
-        store.commit(session.key, { owner: backend, epoch: session.epoch, ...sealed, deadlines }),
-      );
+      return await (replacements.commit(session, commit) ?? health.watch(store.commit(session.key, commit)));
     } catch (error) {
+      const failure = asStickshiftError(error);
       counters.commits.failed++;
+      // It stands, and is the newest; those who asked for replicas have it tried again.
+      if (failure.code === 'STORE_NOT_REPLICATED') return { outcome: 'committed', missing: failure };
       if (!session.proven) {
         // Certainly without effect: the seq is free again. A first commit must have seq 1, or it could pass for a later
         // commit of somebody else's session with this ID.
-        if (asStickshiftError(error).code === 'STORE_UNREACHABLE') session.seq--;
+        if (failure.code === 'STORE_UNREACHABLE') session.seq--;
         else session.doubt = sealingOf(sealed.snapshot);
       }
       throw error;

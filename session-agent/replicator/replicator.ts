@@ -9,6 +9,7 @@ import type { SessionQueue } from '../ownership/session-queue.ts';
 import { type Capture, wholeMs } from './capture.ts';
 import type { CommitOutcome, Committer } from './committer.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { Journaling } from './journaling.ts';
 import { Resting } from './resting.ts';
 import { BACKOFF, type BackoffTimes, isOutage, jitteredBackoff, type StoreHealth } from './store-health.ts';
 import { isTouchDue } from './touch-policy.ts';
@@ -23,6 +24,7 @@ export interface ReplicatorParts {
   readonly dispatcher: Dispatcher;
   readonly committer: Committer;
   readonly capture: Capture;
+  readonly journaling: Journaling;
   readonly store: SnapshotStore;
   readonly health: StoreHealth;
   readonly logger: Logger;
@@ -31,6 +33,16 @@ export interface ReplicatorParts {
   /** Default: {@link BACKOFF}. */
   readonly times?: BackoffTimes;
 }
+
+/** What somebody who waits for a commit is content with. */
+export interface CommitWish {
+  /** Replicas of the store that must have it too; 0: none. */
+  readonly replicas: number;
+  /** While the store is away, the agent's journal will do. */
+  readonly journal: boolean;
+}
+
+export const STORE_WISH: CommitWish = { replicas: 0, journal: false };
 
 /** Decides when a session that changed is committed, and when a moved idle deadline is written. */
 export class Replicator {
@@ -44,6 +56,7 @@ export class Replicator {
     this.#parts = parts;
     this.#times = parts.times ?? BACKOFF;
     this.#resting = new Resting((sessionId) => this.#enqueue(sessionId));
+    parts.health.onLost = () => this.#journalAwaited();
   }
 
   /** The app has, or may have, new bytes for the session. */
@@ -66,19 +79,26 @@ export class Replicator {
   }
 
   /** Resolves when all changes known now are dealt with, however long that takes; never, once `late` is aborted. */
-  covered(session: OwnedSession, late: AbortSignal): Promise<SessionCommit> {
+  covered(
+    session: OwnedSession,
+    late: AbortSignal,
+    { replicas, journal }: CommitWish = STORE_WISH,
+  ): Promise<SessionCommit> {
     if (!session.isDirty) {
       if (session.unprotected) return Promise.resolve({ outcome: 'unprotected' });
       if (session.committedSeq === 0) return Promise.resolve({ outcome: 'not-held' });
-      return Promise.resolve({ outcome: 'committed', epoch: session.epoch, seq: session.committedSeq });
+      if (session.isOnReplicas(replicas)) {
+        return Promise.resolve({ outcome: 'committed', epoch: session.epoch, seq: session.committedSeq });
+      }
     }
     return new Promise((settle) => {
-      const waiter = { changes: session.changes, settle };
+      const waiter = { changes: session.changes, replicas, journal, settle };
       session.waiters.add(waiter);
       // In a long outage those who gave up would otherwise pile up here.
       late.addEventListener('abort', () => session.waiters.delete(waiter), { once: true });
       this.#resting.hasten(session.id, this.#times.hurried);
       this.#enqueue(session.id);
+      if (journal && (!this.#parts.health.isOk || session.failures > 0)) this.#journal(session);
     });
   }
 
@@ -94,11 +114,21 @@ export class Replicator {
   recreate(session: OwnedSession): void {
     session.committedSeq = 0;
     session.digest = '';
-    this.changed(session);
+    this.#parts.owned.markChanged(session);
+    this.#enqueue(session.id);
   }
 
   stop(): void {
     this.#resting.stop();
+  }
+
+  /** The store has just turned out to be away: those who wait for it already need not wait on. */
+  #journalAwaited(): void {
+    for (const session of this.#parts.owned.dirty) if (session.awaitsJournal) this.#journal(session);
+  }
+
+  #journal(session: OwnedSession): void {
+    void this.#parts.journaling.save(session);
   }
 
   #enqueue(sessionId: string): void {
@@ -129,17 +159,19 @@ export class Replicator {
     }
     if (!session || !result || !owned.isCurrent(session)) return;
     if (result.outcome === 'failed') this.#retry(session, result.failure);
-    else if (session.isDirty) this.#enqueue(sessionId);
+    else if (session.isDirty || session.wantedReplicas > 0) this.#enqueue(sessionId);
   }
 
   #retry(session: OwnedSession, failure: StickshiftError): void {
     const { capture, logger, isAttached } = this.#parts;
     session.lastFailure = failure.code;
+    if (failure.source === 'store') this.#journal(session);
     // The store is away for everybody; the dispatcher knows when to go on.
     if (isOutage(failure.code)) {
       this.#enqueue(session.id);
       return;
     }
+    if (failure.code === 'STORE_NOT_REPLICATED' && session.waiters.size === 0) return;
     if (failure.code === 'SOURCE_FAILED') {
       if (!isAttached()) return;
       if (session.failures + 1 >= CAPTURE_FAILURES) {

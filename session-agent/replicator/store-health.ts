@@ -29,6 +29,8 @@ export class StoreHealth {
   #lastCode: string | undefined;
   /** Called when the store answers again. */
   onRecovered: () => void = () => undefined;
+  /** Called when the store has turned out to be away. */
+  onLost: () => void = () => undefined;
 
   constructor(logger: Logger, times: BackoffTimes = BACKOFF) {
     this.#logger = logger;
@@ -60,7 +62,9 @@ export class StoreHealth {
       return result;
     } catch (error) {
       const failure = asStickshiftError(error);
-      if (isOutage(failure.code) || ++this.#refusals >= REFUSALS) this.#failed(failure, startedAt);
+      // It wrote, and answered; only its replicas did not.
+      if (failure.code === 'STORE_NOT_REPLICATED') this.#succeeded();
+      else if (isOutage(failure.code) || ++this.#refusals >= REFUSALS) this.#failed(failure, startedAt);
       throw failure;
     }
   }
@@ -79,10 +83,12 @@ export class StoreHealth {
     this.#lastCode = failure.code;
     // Thirty commits that fail together are one failure, and so is a lookup for a request before the next try is due.
     if (!this.isOk && startedAt < this.#retryAt) return;
-    if (this.isOk)
-      this.#logger.error({ err: failure }, 'the store cannot be reached; changes are kept and retried');
+    const wasOk = this.isOk;
     this.#retryAt = this.#failedAt + jitteredBackoff(this.#failures, this.#times);
     this.#failures++;
+    if (!wasOk) return;
+    this.#logger.error({ err: failure }, 'the store cannot be reached; changes are kept and retried');
+    this.onLost();
   }
 }
 

@@ -1,0 +1,89 @@
+import type { Logger } from 'pino';
+import type { SessionCommit } from '../../protocol/agent-api.ts';
+import { asStickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
+import type { Counters } from '../counters.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { OwnedSession } from '../ownership/owned-session.ts';
+import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import type { SessionQueue } from '../ownership/session-queue.ts';
+import type { Capture } from './capture.ts';
+import type { Committer } from './committer.ts';
+
+export interface JournalingParts {
+  /** Without one, nothing is ever journaled. */
+  readonly journal: Journal | undefined;
+  readonly owned: OwnedSessions;
+  readonly queue: SessionQueue;
+  readonly capture: Capture;
+  readonly committer: Committer;
+  readonly counters: Counters;
+  readonly logger: Logger;
+}
+
+/** Saves on the agent's disk what cannot be committed now, for those for whom that will do. */
+export class Journaling {
+  readonly #parts: JournalingParts;
+  readonly #underWay = new Set<OwnedSession>();
+
+  constructor(parts: JournalingParts) {
+    this.#parts = parts;
+  }
+
+  /** Journals what those who wait for this session's commit wait for. Who does not want that, or cannot be helped so, waits on. */
+  async save(session: OwnedSession): Promise<void> {
+    const { journal, owned, queue } = this.#parts;
+    if (!journal || this.#underWay.has(session)) return;
+    this.#underWay.add(session);
+    try {
+      let isProgress = true;
+      // Again for changes that came meanwhile.
+      while (isProgress && session.awaitsJournal && owned.isCurrent(session)) {
+        isProgress = await queue.run(session.id, () => this.#write(journal, session));
+      }
+    } catch (error) {
+      session.lastFailure = asStickshiftError(error).code;
+    } finally {
+      this.#underWay.delete(session);
+    }
+  }
+
+  /** A session that is not looked after any more needs no entry. What it says may be lost with it. */
+  dropped(session: OwnedSession, answer: SessionCommit): void {
+    const { journal, counters, logger } = this.#parts;
+    if (!session.journaled) return;
+    session.journaled = undefined;
+    journal?.settle(session.key);
+    if (answer.outcome !== 'fenced' && answer.outcome !== 'unknown') return;
+    counters.lostAtTakeover++;
+    logger.warn(
+      { [ATTRIBUTE.sessionKey]: session.key },
+      'changes that were acknowledged from the journal are lost: another backend took the session over before the store was back',
+    );
+  }
+
+  /** False when there is nothing that this can do. Runs inside the session's queue. */
+  async #write(journal: Journal, session: OwnedSession): Promise<boolean> {
+    const { owned, capture, committer } = this.#parts;
+    if (!owned.isCurrent(session) || !session.awaitsJournal) return false;
+    if (!isJournaled(session)) {
+      const taken = await capture.take(session);
+      if (taken.outcome !== 'fresh') return false;
+      const { seq, snapshot } = await committer.seal(session, taken);
+      const { key, epoch, proven, doubt, absoluteAt } = session;
+      // A first commit must have the seq that it would have had without this one; see the committer.
+      if (!proven) session.seq--;
+      const deadlines = { idleAt: taken.captured.idleAt, absoluteAt };
+      await journal.append({ kind: 'snapshot', key, epoch, seq, deadlines, proven, doubt, snapshot });
+      session.journaled = { changes: taken.changes, seq };
+    }
+    const { changes, seq } = session.journaled ?? { changes: 0, seq: 0 };
+    session.settle(changes, { outcome: 'journaled', epoch: session.epoch, seq });
+    return true;
+  }
+}
+
+/** Whether the journal has every change that the app has told of. */
+function isJournaled(session: OwnedSession): boolean {
+  return session.journaled !== undefined && session.journaled.changes >= session.changes;
+}

@@ -1,0 +1,137 @@
+import type { Logger } from 'pino';
+import { asStickshiftError } from '../../protocol/errors.ts';
+import type { SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Counters } from '../counters.ts';
+import { lossBy } from '../ownership/claim.ts';
+import { forEachAtOnce } from '../ownership/for-each-at-once.ts';
+import type { OwnedSession } from '../ownership/owned-session.ts';
+import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import { pause } from '../ownership/pause.ts';
+import type { SessionQueue } from '../ownership/session-queue.ts';
+import type { Committer } from '../replicator/committer.ts';
+import type { Replicator } from '../replicator/replicator.ts';
+import { BACKOFF, type BackoffTimes, jitteredBackoff, type StoreHealth } from '../replicator/store-health.ts';
+import type { Tombstones } from './tombstones.ts';
+
+/** How often an agent that is not done says so, milliseconds; … */
+const PROLONG_EVERY_MS = 1_000;
+/** … and for how long it asks each time: a few of its calls may get lost. */
+const PROLONG_MS = 5_000;
+
+export interface ReseedingParts {
+  readonly backend: string;
+  readonly store: SnapshotStore;
+  readonly health: StoreHealth;
+  readonly owned: OwnedSessions;
+  readonly queue: SessionQueue;
+  readonly committer: Committer;
+  readonly replicator: Replicator;
+  readonly tombstones: Tombstones;
+  readonly counters: Counters;
+  readonly logger: Logger;
+  /** Sessions looked at at once. */
+  readonly concurrency: number;
+  readonly times?: BackoffTimes;
+}
+
+/**
+ * Each time the store may have lost data, gives it back what this agent knows: the sessions that it owns, in the epochs in
+ * which it owns them, and tombstones that stood. The store keeps settling until that is done.
+ */
+export class Reseeding {
+  readonly #parts: ReseedingParts;
+  #run: AbortController | undefined;
+  #stopListening: () => void = () => undefined;
+
+  constructor(parts: ReseedingParts) {
+    this.#parts = parts;
+  }
+
+  get isUnderWay(): boolean {
+    return this.#run !== undefined;
+  }
+
+  start(): void {
+    const { store } = this.#parts;
+    this.#stopListening = store.onSettling(() => void this.#begin());
+    // It may have begun before anybody listened.
+    if (store.settlingMs > 0) void this.#begin();
+  }
+
+  stop(): void {
+    this.#stopListening();
+    this.#run?.abort();
+  }
+
+  /** Anew if one is under way: what it has seen already may be lost again. */
+  async #begin(): Promise<void> {
+    const { owned, counters, logger, times = BACKOFF } = this.#parts;
+    this.#run?.abort();
+    const run = new AbortController();
+    this.#run = run;
+    const before = counters.reseeded;
+    logger.warn(
+      { sessions: owned.size },
+      'the store may have lost data; writing again what it has forgotten',
+    );
+    const prolonging = this.#prolong(run.signal);
+    for (let failures = 0; !run.signal.aborted; failures++) {
+      try {
+        await this.#round(run.signal);
+        if (!run.signal.aborted) {
+          logger.info({ written: counters.reseeded - before }, 'the store has again what this agent knows');
+        }
+        break;
+      } catch (error) {
+        if (failures === 0)
+          logger.warn({ err: asStickshiftError(error) }, 'cannot look into the store; trying on');
+        await pause(jitteredBackoff(failures, times), run.signal);
+      }
+    }
+    if (this.#run === run) this.#run = undefined;
+    run.abort();
+    await prolonging;
+  }
+
+  async #prolong(signal: AbortSignal): Promise<void> {
+    const { store, logger } = this.#parts;
+    while (!signal.aborted) {
+      await store.prolongSettling(PROLONG_MS).catch((error: unknown) => {
+        logger.debug({ err: error }, 'the settling of the store could not be prolonged');
+      });
+      await pause(PROLONG_EVERY_MS, signal);
+    }
+  }
+
+  /** Rejects when the store is away: then everything is looked at again. */
+  async #round(signal: AbortSignal): Promise<void> {
+    const { backend, store, health, owned, queue, tombstones, counters, concurrency } = this.#parts;
+    await forEachAtOnce(tombstones.standing(), concurrency, signal, async ({ key, until }) => {
+      await health.watch(store.end(key, { owner: backend, epoch: 0, until, stood: true }));
+      counters.reseeded++;
+    });
+    await forEachAtOnce(owned.values(), concurrency, signal, (session) =>
+      queue.run(session.id, () => this.#look(session)),
+    );
+  }
+
+  async #look(session: OwnedSession): Promise<void> {
+    const { backend, store, health, owned, committer, replicator, counters, logger } = this.#parts;
+    // Other replicas than those that confirmed it may be asked next time.
+    session.replicated = { seq: 0, replicas: 0 };
+    // What was never committed is on its way there anyhow.
+    if (!owned.isCurrent(session) || session.committedSeq === 0) return;
+    const record = await health.watch(store.lookup(session.key));
+    const loss = record && lossBy(record, session.epoch, backend);
+    if (loss) {
+      await committer.lose(session, loss);
+      return;
+    }
+    if (record && record.epoch === session.epoch && record.seq >= session.committedSeq) return;
+    replicator.recreate(session);
+    const { outcome } = await committer.commit(session);
+    if (outcome === 'committed') counters.reseeded++;
+    // The replicator has it among what is dirty, and tries on.
+    else logger.debug({ outcome }, 'a session that the store has forgotten is not there yet');
+  }
+}
