@@ -23,3 +23,21 @@ export function assertPlausible(answer: AdoptAnswer, record: RecordSummary, targ
 export function isBackendsTrouble(code: string): boolean {
   return code === 'SOURCE_FAILED' || code === 'SESSION_UNPROTECTED';
 }
+
+/** The agent has done nothing, and will be able to in a moment: a release has to end first, or the store to settle. */
+export function isPassing(code: string): boolean {
+  return code === 'SESSION_MOVING' || code === 'STORE_SETTLING';
+}
+
+/**
+ * For whoever has waited for something passing in vain.
+ *
+ * @param settlingMs - how long the store goes on settling, as far as is known here
+ */
+export function notInTime(code: string, settlingMs: number): StickshiftError {
+  if (code === 'STORE_SETTLING') {
+    const retryAfterMs = settlingMs > 0 ? settlingMs : undefined;
+    return new StickshiftError('SESSION_UNKNOWN', 'the store is settling', { retryAfterMs });
+  }
+  return new StickshiftError('SESSION_MOVING', 'the session’s release waits for requests that are under way');
+}

@@ -1,10 +1,13 @@
 import type { Logger } from 'pino';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
+import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
-import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
-import type { SessionReference } from '../sessions/session-reference.ts';
+import type { Acknowledgements } from '../hold/acknowledgements.ts';
+import { isPassing, notInTime } from './adopt-answer.ts';
+import { isAlive } from './availability.ts';
+import type { Search } from './placement.ts';
 
 /**
  * - `released`: everything that the owner knew of the session is in its record
@@ -15,11 +18,10 @@ import type { SessionReference } from '../sessions/session-reference.ts';
 export type Release = 'released' | 'not-held' | 'kept' | 'lost';
 
 interface ReleaserOptions {
+  readonly store: Pick<SnapshotStore, 'settlingMs'>;
   readonly agentClient: AgentClient;
   readonly health: HealthMonitor;
-  readonly inFlight: InFlightSessions;
-  /** How long a request waits for its session, milliseconds. */
-  readonly moveTimeoutMs: number;
+  readonly acknowledged: Acknowledgements;
 }
 
 /** Has old owners give up their sessions. */
@@ -31,36 +33,43 @@ export class Releaser {
   }
 
   /**
-   * @param appFails - requests to the owner's app server fail; its agent may still have what it was told
-   * @throws StickshiftError `SESSION_UNKNOWN` when the session may only move later
+   * A lost owner is passed over; its epoch will fence it. One that is there lets go when no request of the session is under way
+   * anywhere: its agent asks every gateway, this one as well.
+   *
+   * @throws StickshiftError `SESSION_UNKNOWN`, `SESSION_MOVING` when the session may only move later
    */
-  async release(
-    session: SessionReference,
-    owner: Backend,
-    { appFails, log }: { readonly appFails: boolean; readonly log: Logger },
-  ): Promise<Release> {
-    const { agentClient, health, inFlight, moveTimeoutMs } = this.#options;
-    if (!appFails) await inFlight.idle(session.ref, moveTimeoutMs / 2);
+  async release(search: Search, owner: Backend | undefined, log: Logger): Promise<Release> {
+    const { store, agentClient, health, acknowledged } = this.#options;
+    const { session, lost, patience } = search;
+    if (!owner?.agentUp) return 'lost';
+    // Requests to the app server fail; its agent may still have what it was told.
+    const appFails = !isAlive(owner, lost);
     try {
-      const answer = await agentClient.release(owner, { sessionId: session.id });
-      if (answer.outcome !== 'unknown') return answer.outcome;
-      const isUnprotected = answer.code === 'SESSION_UNPROTECTED';
-      // What the agent could not save is gone with the app. One that still answers checks may have what cannot be saved.
-      if (appFails && (answer.code === 'SOURCE_FAILED' || (isUnprotected && !owner.appUp))) {
-        log.warn({ code: answer.code }, 'the old owner has lost its app; taking the session over');
-        return 'lost';
+      for (;;) {
+        const answer = await agentClient.release(owner, { sessionId: session.id });
+        if (answer.outcome === 'released') acknowledged.committed(session.ref, answer.seq);
+        if (answer.outcome !== 'unknown') return answer.outcome;
+        const { code } = answer;
+        if (!isPassing(code)) return this.#withoutRelease(code, owner, appFails, log);
+        await patience.pause(() => notInTime(code, store.settlingMs));
       }
-      if (isUnprotected && !appFails && owner.adminState !== 'maintenance') return 'kept';
-      throw new StickshiftError(
-        'SESSION_UNKNOWN',
-        `the old owner could not release the session: ${answer.code}`,
-      );
     } catch (error) {
       const failure = asStickshiftError(error);
-      if (failure.source !== 'agent') throw failure;
+      if (failure.source !== 'agent' || failure.code === 'SESSION_MOVING') throw failure;
       if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
       log.warn({ err: failure }, 'old owner does not answer; taking the session over');
       return 'lost';
     }
+  }
+
+  #withoutRelease(code: string, owner: Backend, appFails: boolean, log: Logger): 'kept' | 'lost' {
+    const isUnprotected = code === 'SESSION_UNPROTECTED';
+    // What the agent could not save is gone with the app. One that still answers checks may have what cannot be saved.
+    if (appFails && (code === 'SOURCE_FAILED' || (isUnprotected && !owner.appUp))) {
+      log.warn({ code }, 'the old owner has lost its app; taking the session over');
+      return 'lost';
+    }
+    if (isUnprotected && !appFails && owner.adminState !== 'maintenance') return 'kept';
+    throw new StickshiftError('SESSION_UNKNOWN', `the old owner could not release the session: ${code}`);
   }
 }

@@ -59,6 +59,11 @@ export class HandoffTrace {
     if (answer.outcome === 'found') this.#span.setAttributes(rehydrated(answer));
   }
 
+  /** A change that was acknowledged may be missing from what was rehydrated. */
+  possiblyLost(): void {
+    this.#span.setAttribute(ATTRIBUTE.possiblyLost, true);
+  }
+
   failed(code: string): void {
     this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code });
   }
