@@ -152,7 +152,8 @@ export class SessionAgent implements SourceListener {
       ...{ tombstoneMs: lifetime.tombstone, limit: limits.sessions },
       ownNew: (id) => this.#changedNew(id),
       covered: (session, replicas) => {
-        return replicator.covered(session, this.#stopped.signal, { replicas, journal: false });
+        // Waits as long as the session is looked after.
+        return replicator.covered(session, new AbortController().signal, { replicas, journal: false });
       },
     });
     const committer = new Committer({ ...parts, replacements: idChanges.replacements });

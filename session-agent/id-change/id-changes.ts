@@ -7,6 +7,9 @@ import { Replacements, type ReplacementsParts } from './replacements.ts';
 /** How long somebody who needs a session waits for the end of a request that changes its ID, milliseconds. */
 const PATIENCE_MS = 3_000;
 
+/** How long a change of a session's ID may stay undecided. */
+export type IdChangeTimes = Pick<IdChangesParts, 'replacementTimes' | 'removalSilenceMs' | 'decisionMs'>;
+
 export interface IdChangesParts extends ReplacementsParts, Omit<RemovalsParts, 'replacements'> {
   readonly source: SessionSource;
   /** Default: 3 s. */
@@ -49,32 +52,39 @@ export class IdChanges {
    * A response that names these sessions has ended. Resolves when everything that its request did to them is known and, where
    * it changed an ID, decided.
    *
+   * @param replicas - how many replicas of the store are to have what is committed for it
    * @throws StickshiftError `SOURCE_FAILED` when the app has not finished with one of them, or died before it had: then nothing
    * is decided, for what is missing may be what another one has become
    */
-  async answered(sessionIds: readonly string[]): Promise<void> {
+  async answered(sessionIds: readonly string[], replicas: number): Promise<void> {
     const { source } = this.#parts;
     const refreshed = await Promise.allSettled(sessionIds.map((sessionId) => source.refresh(sessionId)));
     for (const result of refreshed) if (result.status === 'rejected') throw result.reason;
-    this.#removals.answered(sessionIds);
+    this.#removals.answered(sessionIds, replicas);
     const changes = sessionIds.map((sessionId) => {
-      this.replacements.answered(sessionId);
+      this.replacements.answered(sessionId, replicas);
       return this.replacements.of(sessionId)?.over;
     });
     await Promise.all(changes);
   }
 
   /**
-   * Waits, while a request is about to take this ID away, until that is done or has come to nothing.
+   * Waits, while a request is about to take this ID away, until that is done or has come to nothing. Resolves with an error
+   * when it takes too long.
    *
-   * @throws StickshiftError `SESSION_MOVING` when it takes too long
+   * @param otherwise - what to do then with an ID that nothing has taken the place of yet
    */
-  async decided(sessionId: string): Promise<void> {
+  async undecided(
+    sessionId: string,
+    otherwise: 'wait on' | 'or retire it' = 'wait on',
+  ): Promise<StickshiftError | undefined> {
     const replacement = this.replacements.retiring(sessionId);
-    if (!replacement) return;
+    // Of one whose app has gone the agent may say nothing at all.
+    if (!replacement?.isConfirmed) return undefined;
     await within(replacement.over, this.#parts.decisionMs ?? PATIENCE_MS);
-    if (this.replacements.decide(replacement)) return;
-    throw new StickshiftError('SESSION_MOVING', 'the session is getting another ID');
+    if (otherwise === 'or retire it') this.replacements.retireUnwritten(replacement);
+    if (replacement.state === 'over') return undefined;
+    return new StickshiftError('SESSION_MOVING', 'the session is getting another ID');
   }
 
   detached(): void {

@@ -62,7 +62,7 @@ export class Removals {
   }
 
   /** A response that names these sessions has ended well: the removal was a logout, or moved one to another ID. */
-  answered(sessionIds: readonly string[]): void {
+  answered(sessionIds: readonly string[], replicas: number): void {
     const { owned, logouts, replacements } = this.#parts;
     for (const sessionId of sessionIds) {
       if (!this.isOpen(sessionId)) continue;
@@ -71,7 +71,7 @@ export class Removals {
         .map((other) => owned.get(other))
         .find((session) => session?.committedSeq === 0);
       this.#take(sessionId);
-      if (successor) replacements.link(sessionId, successor);
+      if (successor) replacements.link(sessionId, successor, replicas);
       else logouts.retire(sessionId);
     }
   }

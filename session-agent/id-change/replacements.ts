@@ -43,8 +43,8 @@ export interface ReplacementsParts {
   readonly limit: number;
   /** Begins to look after a session that the app made. */
   readonly ownNew: (sessionId: string) => void;
-  /** Resolves when every change of the session known now is dealt with. */
-  readonly covered: (session: OwnedSession) => Promise<SessionCommit>;
+  /** Resolves when every change of the session known now is dealt with, and so many replicas of the store have it. */
+  readonly covered: (session: OwnedSession, replicas: number) => Promise<SessionCommit>;
   /** Default: {@link REPLACEMENT_TIMES}. */
   readonly replacementTimes?: ReplacementTimes;
 }
@@ -121,33 +121,36 @@ export class Replacements {
   }
 
   /** A response that names the session has ended: whatever the app wanted to write by then is written, or comes right away. */
-  answered(sessionId: string): void {
+  answered(sessionId: string, replicas: number): void {
     const replacement = this.of(sessionId);
+    if (replacement) replacement.replicas = Math.max(replacement.replicas, replicas);
     if (replacement?.state !== 'open' || !replacement.isConfirmed) return;
     if (replacement.isWritten) this.#makeDue(replacement);
     else replacement.after(this.#times.named, () => this.#retireAlone(replacement));
   }
 
   /** Retires an old ID together with the first commit of a session that is looked after already. */
-  link(old: string, successor: OwnedSession): void {
+  link(old: string, successor: OwnedSession, replicas: number): void {
     const replacement = this.#add(old, successor.id);
+    replacement.replicas = replicas;
     // What a request beside has written into a file that is gone, nobody has seen.
     replacement.isLate = true;
     replacement.isWritten = true;
     this.#makeDue(replacement);
   }
 
-  /** Somebody has to know now. True when nothing was written under the new ID, and so the old one is being retired. */
-  decide(replacement: Replacement): boolean {
-    if (replacement.state === 'open' && !replacement.isWritten) this.#retireAlone(replacement);
-    return replacement.state === 'over';
+  /** Retires the old ID by itself if nothing was written under the new one. */
+  retireUnwritten(replacement: Replacement): void {
+    const { state, isWritten, isConfirmed } = replacement;
+    if (state === 'open' && isConfirmed && !isWritten) this.#retireAlone(replacement);
   }
 
   /** The app logged a session out. Names every ID that ends with it. */
   loggedOut(sessionId: string): string[] {
     const replacement = this.of(sessionId);
     if (!replacement) return [sessionId];
-    const successor = replacement.state === 'open' && replacement.isWritten ? replacement.successor : undefined;
+    const successor =
+      replacement.state === 'open' && replacement.isWritten ? replacement.successor : undefined;
     this.#remove(replacement);
     // Who logs the old ID out does not mean the session that another request has begun.
     if (successor !== undefined && successor !== sessionId) this.#parts.ownNew(successor);
@@ -186,7 +189,9 @@ export class Replacements {
   commit(session: OwnedSession, commit: Commit): Promise<CommitResult> | undefined {
     const replacement = this.#bySuccessor.get(session.id);
     // In turn with whatever else is done to the old record.
-    return replacement && this.#parts.queue.run(replacement.old, () => this.#write(replacement, session, commit));
+    return (
+      replacement && this.#parts.queue.run(replacement.old, () => this.#write(replacement, session, commit))
+    );
   }
 
   #add(old: string, successor: string): Replacement {
@@ -237,7 +242,7 @@ export class Replacements {
 
   /** What becomes of the successor decides about the old ID, unless its commit has done so. */
   async #watch(replacement: Replacement, session: OwnedSession): Promise<void> {
-    const { outcome } = await this.#parts.covered(session);
+    const { outcome } = await this.#parts.covered(session, replacement.replicas);
     if (replacement.state !== 'due' || replacement.successor !== session.id) return;
     switch (outcome) {
       // It stood already, or never will here; either way the app goes on with it and not with the old one.
