@@ -148,7 +148,8 @@ export interface CommitAnswer {
  * no clocks are compared. Acknowledgements go at once, in a call of their own with `wait` false, as many as are due together.
  *
  * `LEASE_REFUSED` (503) instead of an answer: the agent knows of no lease of this gateway, since it was restarted, or since the
- * lease has run out or was revoked. The gateway holds none from then on and begins again with `seen` -1, which is answered at once.
+ * lease has run out or was revoked. The gateway holds none from then on and begins again with `seen` -1, which is answered at
+ * once.
  *
  * What an agent confirms while a recall is on its way to the gateway may be outdated when it arrives. So a binding's stamp is the
  * `recall` of the lease when the question was *sent*, and a session that was recalled under a higher number stays in doubt.
@@ -178,7 +179,10 @@ export interface LeaseAnswer {
    */
   readonly recall: number;
   readonly ttlMs: number;
-  /** Answer to `renew`: the number that it was counted as, which may be beyond `recall`. Older stamps are not to be trusted. */
+  /**
+   * Answer to `renew`, and to `seen` -1, which counts as one: the number that it was counted as, which may be beyond `recall`.
+   * Older stamps are not to be trusted.
+   */
   readonly renewed?: number | undefined;
   /** In order of their numbers, those after `seen`; empty for a gateway that holds no lease yet. Given again until `seen` covers them. */
   readonly recalls: readonly Recall[];

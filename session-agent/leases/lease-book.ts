@@ -72,6 +72,8 @@ export class LeaseBook {
   heard(request: LeaseRequest, now: number): Lease | undefined {
     this.lapse(now);
     if (request.leave) return this.#leave(request.gateway);
+    // Who begins, or begins again, is not to trust what was told before: agreed or not, it may have forgotten recalls.
+    if (request.renew || request.seen < 0) this.#recall++;
     const lease =
       request.seen < 0
         ? this.#begin(request.gateway, now)
@@ -79,7 +81,6 @@ export class LeaseBook {
     lease.heardAt = now;
     const acknowledged = new Set(request.acknowledged);
     for (const recall of lease.owes) if (acknowledged.has(recall.recall)) this.#excuse(recall, lease);
-    if (request.renew) this.#recall++;
     return lease;
   }
 
@@ -151,8 +152,7 @@ export class LeaseBook {
     if (this.#held.size + this.#ending.size >= this.#options.limit) {
       throw new StickshiftError('LEASE_REFUSED', `${this.#options.limit} gateways hold a lease already`);
     }
-    // A number of its own: what comes late from a call under an earlier lease must not prolong this one.
-    const lease = new Lease(++this.#recall, now);
+    const lease = new Lease(this.#recall, now);
     this.#held.set(gateway, lease);
     return lease;
   }

@@ -6,7 +6,10 @@ export class Lease {
   readonly owes = new Set<RecallUnderWay>();
   /** When its last call was received, in the time of the lease book, milliseconds. */
   heardAt: number;
-  /** Number under which it began. A gateway that has not seen it believes in an earlier lease. */
+  /**
+   * Number under which it began. A gateway that has not seen so much believes in an earlier lease, which a call that comes late
+   * must not prolong.
+   */
   readonly began: number;
 
   constructor(began: number, heardAt: number) {

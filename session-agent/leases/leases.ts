@@ -60,7 +60,7 @@ export class Leases {
   async call(request: LeaseRequest): Promise<Omit<LeaseAnswer, 'incarnation'>> {
     const { gateway, seen, wait, renew = false } = request;
     const lease = this.#book.heard(request, performance.now());
-    const renewed = renew ? { renewed: this.#book.newest } : {};
+    const renewed = renew || seen < 0 ? { renewed: this.#book.newest } : {};
     if (lease && wait && seen >= 0 && !renew && !this.#book.hasNews(seen)) {
       await this.#news(lease);
       // An answer would be taken for a sign that it still holds.
