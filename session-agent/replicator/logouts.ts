@@ -10,6 +10,7 @@ import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
 import { within } from '../ownership/within.ts';
+import type { Tombstones } from '../reseed/tombstones.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { BACKOFF, type BackoffTimes, isOutage, jitteredBackoff, type StoreHealth } from './store-health.ts';
 
@@ -24,6 +25,7 @@ export interface LogoutsParts {
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
   readonly leases: Leases;
+  readonly tombstones: Tombstones;
   readonly store: SnapshotStore;
   readonly health: StoreHealth;
   readonly logger: Logger;
@@ -46,6 +48,7 @@ interface DueTombstone {
   readonly settle: (commit: SessionCommit) => void;
   /** The app has changed the session since. */
   isLate: boolean;
+  isJournaled: boolean;
   failures: number;
   lastFailure: StickshiftError | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -125,7 +128,7 @@ export class Logouts {
   }
 
   #begin(sessionId: string): DueTombstone {
-    const { owned, limit, tombstoneMs } = this.#parts;
+    const { owned, health, limit, tombstoneMs } = this.#parts;
     if (this.#due.size >= limit) {
       throw new StickshiftError('STORE_UNREACHABLE', 'too many logouts wait for the store already');
     }
@@ -141,6 +144,7 @@ export class Logouts {
       stands: promise,
       settle: resolve,
       isLate: false,
+      isJournaled: false,
       failures: 0,
       lastFailure: undefined,
       timer: undefined,
@@ -155,8 +159,16 @@ export class Logouts {
       owned.delete(session, { outcome: 'ended' });
     }
     owned.dropOverflow(sessionId);
+    if (!health.isOk) this.#journal(tombstone);
     this.#enqueue(tombstone);
     return tombstone;
+  }
+
+  /** The store cannot have it now: an agent that is killed meanwhile must not forget the logout. */
+  #journal(tombstone: DueTombstone): void {
+    if (tombstone.isJournaled) return;
+    tombstone.isJournaled = true;
+    void this.#parts.tombstones.due(tombstone.key, tombstone.epoch, tombstone.until);
   }
 
   #enqueue(tombstone: DueTombstone): void {
@@ -164,12 +176,14 @@ export class Logouts {
   }
 
   async #write(tombstone: DueTombstone): Promise<void> {
-    const { backend, queue, store, health, losses, leases, forgetter, logger } = this.#parts;
+    const { backend, queue, store, health, losses, leases, tombstones, forgetter, logger } = this.#parts;
     const { sessionId, key, epoch, until } = tombstone;
     try {
       await queue.run(sessionId, async () => {
         const { outcome } = await health.watch(store.end(key, { owner: backend, epoch, until }));
         this.#due.delete(sessionId);
+        if (outcome === 'ended') tombstones.stands(key, until);
+        else tombstones.refused(key);
         losses.note(sessionId, outcome === 'ended' && tombstone.isLate ? 'late' : outcome);
         leases.tell([sessionId]);
         // A request that ran beside the logout may have put the session back.
@@ -180,6 +194,7 @@ export class Logouts {
       const failure =
         error instanceof StickshiftError ? error : new StickshiftError('INTERNAL', String(error));
       tombstone.lastFailure = failure;
+      this.#journal(tombstone);
       if (isOutage(failure.code)) {
         this.#enqueue(tombstone);
         return;
