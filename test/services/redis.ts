@@ -18,13 +18,17 @@ export function localRedisRequirement(): { skip: string | false } {
 
 /**
  * A Redis for tests: `REDIS_URL`, else a container, else `redis-server` on PATH. Its keys may be another test's as well:
- * use random session keys, and never flush. Tests that break their Redis start one with `startLocalRedis`.
+ * use random session keys, and never flush. `database` keeps installations apart that would be foreign to each other. Tests that break their Redis start one with `startLocalRedis`.
  *
  * @returns `undefined` when there is none; `redisRequirement` then says what to do
  */
-export async function startRedis(): Promise<RedisService | undefined> {
+export async function startRedis({ database = 0 } = {}): Promise<RedisService | undefined> {
   const { REDIS_URL } = process.env;
-  if (REDIS_URL) return { url: REDIS_URL, origin: 'REDIS_URL', stop: async () => undefined };
+  if (REDIS_URL) {
+    const url = new URL(REDIS_URL);
+    if (database > 0) url.pathname = `/${database}`;
+    return { url: url.href, origin: 'REDIS_URL', stop: async () => undefined };
+  }
   const container = await startContainer();
   if (container !== undefined) return container;
   if (!hasLocalRedis()) return undefined;
