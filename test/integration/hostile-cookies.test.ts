@@ -30,7 +30,10 @@ function issued(
   details: { backend?: string; now?: number; issuedAt?: number } = {},
 ): string {
   const { backend = 'app-2', now = Date.now(), issuedAt } = details;
-  return cookies.issue({ backend, epoch: 1, session: 0, now, ...(issuedAt !== undefined && { issuedAt }) });
+  return cookies.issue({
+    ...{ backend, epoch: 1, session: 0, stamp: undefined, now },
+    ...(issuedAt !== undefined && { issuedAt }),
+  });
 }
 
 async function visit(cookie: string) {
