@@ -16,11 +16,11 @@ import { Misses } from './handoff/misses.ts';
 import { Reconciler } from './handoff/reconciler.ts';
 import { Rehydration } from './handoff/rehydration.ts';
 import { Releases } from './handoff/releases.ts';
+import { IdChanges, type IdChangeTimes } from './id-change/id-changes.ts';
 import type { JournaledTombstone } from './journal/entry.ts';
 import type { Journal } from './journal/journal.ts';
 import { Replay } from './journal/replay.ts';
 import { Leases, type LeasesOptions } from './leases/leases.ts';
-import { IdChanges, type IdChangeTimes } from './id-change/id-changes.ts';
 import { Forgetter } from './ownership/forgetter.ts';
 import { OwnedSessions } from './ownership/owned-sessions.ts';
 import { RecentLosses } from './ownership/recent-losses.ts';
@@ -119,7 +119,7 @@ export class SessionAgent implements SourceListener {
     const tombstones = new Tombstones(journal, logger, options.tombstones);
     const uncommitted = new UncommittedBytes(journal, seal);
     const maxSession = limits.session;
-    const capture = new Capture({ source, owned, maxSession, uncommitted, journal, logger });
+    const capture = new Capture({ source, owned, maxSession, uncommitted, losses, journal, logger });
     const parts = {
       ...{
         backend,
@@ -150,7 +150,7 @@ export class SessionAgent implements SourceListener {
     const idChanges = new IdChanges({
       ...{ ...parts, ...options.idChangeTimes, logouts },
       ...{ tombstoneMs: lifetime.tombstone, limit: limits.sessions },
-      ownNew: (id) => this.#changedNew(id),
+      written: (id) => this.#changed(id),
       covered: (session, replicas) => {
         // Waits as long as the session is looked after.
         return replicator.covered(session, new AbortController().signal, { replicas, journal: false });
@@ -264,7 +264,10 @@ export class SessionAgent implements SourceListener {
   // What the source tells
 
   changed(id: string): void {
-    if (this.#idChanges.takesChange(id)) return;
+    if (!this.#idChanges.takesChange(id)) this.#changed(id);
+  }
+
+  #changed(id: string): void {
     const session = this.owned.get(id);
     if (session) this.#replicator.changed(session);
     else if (this.#logouts.takesChange(id)) this.#forgetLater(id);

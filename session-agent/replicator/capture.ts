@@ -5,6 +5,7 @@ import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { OwnedSession, UnprotectedReason } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { CapturedSession, SessionSource } from '../sources/session-source.ts';
 import { digestOf, type FreshBytes } from './fresh-bytes.ts';
 import type { UncommittedBytes } from './uncommitted-bytes.ts';
@@ -35,6 +36,7 @@ export interface CaptureParts {
   /** Largest session that is saved, bytes. */
   readonly maxSession: number;
   readonly uncommitted: UncommittedBytes;
+  readonly losses: RecentLosses;
   readonly journal: Journal | undefined;
   readonly logger: Logger;
 }
@@ -100,7 +102,9 @@ export class Capture {
 
   /** The app told of a change and has it no more: whoever answered for it must not be believed. */
   #lost(session: OwnedSession): SessionCommit {
-    this.#parts.logger.warn(
+    const { losses, logger } = this.#parts;
+    losses.note(session.id, 'gone');
+    logger.warn(
       { [ATTRIBUTE.sessionKey]: session.key },
       'a change was lost with the app before it was saved',
     );
@@ -109,8 +113,9 @@ export class Capture {
 
   /** The store holds the first `changes` changes. */
   covered(session: OwnedSession, changes: number): void {
-    const { owned, uncommitted, journal, logger } = this.#parts;
+    const { owned, uncommitted, losses, journal, logger } = this.#parts;
     owned.markCovered(session, changes);
+    losses.clear(session.id);
     if (!session.isDirty) uncommitted.drop(session);
     if (session.journaled && session.journaled.changes <= session.covered) {
       session.journaled = undefined;

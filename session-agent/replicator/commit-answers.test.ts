@@ -11,21 +11,56 @@ for (const [what, former] of [
   ['new', undefined],
   ['known', 'no pear'],
 ] as const) {
-  test(`a change of a ${what} session that dies with the app before it is saved is not acknowledged`, async () => {
-    const { agent, source, store } = await startTestAgent();
+  test(`a change of a ${what} session that dies with the app before it is captured is not acknowledged`, async () => {
+    const { agent, source } = await startTestAgent();
+    if (former !== undefined) {
+      source.write('alice', former);
+      await commitAll(agent, 'alice');
+    }
+    source.write('alice', 'one pear');
+    source.sessions.delete('alice');
+    const [commit] = await agent.commit(['alice'], PATIENCE_MS);
+    assert.deepEqual(commit, { outcome: 'unknown', code: 'COMMIT_UNKNOWN' });
+  });
+
+  test(`a change of a ${what} session outlives the app once it is captured`, async () => {
+    const { agent, source, store, stored } = await startTestAgent();
     if (former !== undefined) {
       source.write('alice', former);
       await commitAll(agent, 'alice');
     }
     store.fault = () => {
-      // The app dies while the store fails for a moment: with it the only copy.
+      // The app dies while the store fails for a moment.
       source.sessions.delete('alice');
       store.fault = () => 'none';
       return 'unreachable';
     };
     source.write('alice', 'one pear');
     const [commit] = await agent.commit(['alice'], PATIENCE_MS);
-    assert.deepEqual(commit, { outcome: 'unknown', code: 'COMMIT_UNKNOWN' });
+    assert.equal(commit?.outcome, 'committed');
+    assert.equal(await stored('alice'), 'one pear');
+    assert.equal(agent.owned.get('alice')?.inApp, false);
+  });
+
+  test(`what a ${what} session became after its last capture is not acknowledged by that`, async () => {
+    const { agent, source, store, stored } = await startTestAgent();
+    if (former !== undefined) {
+      source.write('alice', former);
+      await commitAll(agent, 'alice');
+    }
+    store.fault = () => {
+      source.write('alice', 'two pears');
+      source.sessions.delete('alice');
+      store.fault = () => 'none';
+      return 'unreachable';
+    };
+    source.write('alice', 'one pear');
+    const first = agent.commit(['alice'], PATIENCE_MS);
+    await until(() => source.sessions.size === 0);
+    const second = agent.commit(['alice'], PATIENCE_MS);
+    assert.equal((await first)[0]?.outcome, 'committed');
+    assert.equal((await second)[0]?.outcome, 'unknown');
+    assert.equal(await stored('alice'), 'one pear');
   });
 }
 

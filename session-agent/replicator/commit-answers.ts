@@ -123,6 +123,8 @@ export class CommitAnswers {
       const tombstone = logouts.due(sessionId);
       if (tombstone) return tombstone;
 
+      const loss = losses.get(sessionId);
+      if (loss === 'gone') return { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
       const session = owned.get(sessionId);
       if (session) {
         const commit = await this.#saved(session, durability, late);
@@ -130,7 +132,6 @@ export class CommitAnswers {
         if (commit.outcome !== 'not-held' || !logouts.due(sessionId)) return commit;
         continue;
       }
-      const loss = losses.get(sessionId);
       if (loss) return { outcome: loss };
 
       // An adopt, or the question whose session this is, may be under way.

@@ -1,8 +1,8 @@
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { CommitResult, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Counters } from '../counters.ts';
-import { lossBy } from '../ownership/claim.ts';
 import type { Replacements } from '../id-change/replacements.ts';
+import { lossBy } from '../ownership/claim.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
