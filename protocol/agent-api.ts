@@ -149,7 +149,7 @@ export interface CommitAnswer {
  *
  * `LEASE_REFUSED` (503) instead of an answer: the agent knows of no lease of this gateway, since it was restarted, or since the
  * lease has run out or was revoked. The gateway holds none from then on and begins again with `seen` -1, which is answered at
- * once.
+ * once; and when it begins, it forgets about all calls that are still under way.
  *
  * What an agent confirms while a recall is on its way to the gateway may be outdated when it arrives. So a binding's stamp is the
  * `recall` of the lease when the question was *sent*, and a session that was recalled under a higher number stays in doubt.
