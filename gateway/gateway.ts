@@ -197,6 +197,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       gatewayStatus: () => ({
         startedAt,
         webSockets: tunnels.count,
+        storeSettlingMs: Math.round(store.settlingMs),
         ...counters,
         holdTimeMs: Math.round(counters.holdTimeMs),
       }),

@@ -56,6 +56,8 @@ test('metrics are what the counters say when somebody asks', async () => {
 
   counters.routed.bound += 2;
   counters.moves.takeover += 1;
+  counters.takeovers.possiblyLost += 1;
+  counters.held.atRisk += 4;
   counters.countError('SESSION_UNKNOWN');
   backendOf(pool, 'app-2').inFlight += 3;
   sessionIds.fromRequest('/', { cookie: 'sid=a; sid=b' });
@@ -71,6 +73,15 @@ test('metrics are what the counters say when somebody asks', async () => {
     ({ attributes }) => 'reason' in attributes && attributes.reason === 'takeover',
   );
   assert.equal(takeovers?.value, 1);
+  assert.deepEqual(await observed(METRIC.takeovers), [
+    { attributes: { outcome: 'clean' }, value: 0 },
+    { attributes: { outcome: 'possiblyLost' }, value: 1 },
+    { attributes: { outcome: 'tooOld' }, value: 0 },
+  ]);
+  const atRisk = (await observed(METRIC.held)).find(
+    ({ attributes }) => 'outcome' in attributes && attributes.outcome === 'atRisk',
+  );
+  assert.equal(atRisk?.value, 4);
   assert.deepEqual(await observed(METRIC.errors), [{ attributes: { code: 'SESSION_UNKNOWN' }, value: 1 }]);
   assert.deepEqual(await observed(METRIC.inFlight), [
     { attributes: { pool: 'shop', backend: 'app-1' }, value: 0 },

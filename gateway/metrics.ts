@@ -9,7 +9,21 @@ export function publishMetrics(counters: GatewayCounters, routings: readonly Poo
   observe(meter, METRIC.requests, 'Requests by how they found their backend', 'route', () => counters.routed);
   observe(meter, METRIC.lookups, 'Record lookups by what they found', 'outcome', () => counters.lookups);
   observe(meter, METRIC.moves, 'Sessions moved, by reason', 'reason', () => counters.moves);
+  observe(
+    meter,
+    METRIC.takeovers,
+    'Takeovers by what they may have lost',
+    'outcome',
+    () => counters.takeovers,
+  );
   observe(meter, METRIC.held, 'Held answers by what became of them', 'outcome', () => counters.held);
+  observe(
+    meter,
+    METRIC.answersChecked,
+    'Answers that went out only after another look at their session’s record, and those that did not',
+    'outcome',
+    () => counters.answersChecked,
+  );
   observe(meter, METRIC.retries, 'Requests sent again, by cause', 'cause', () => counters.retries);
   observe(meter, METRIC.responses, 'Answers by status class', 'class', () => counters.responses);
   observe(meter, METRIC.errors, 'Errors by code', 'code', () => counters.errors);

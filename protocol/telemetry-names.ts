@@ -32,6 +32,7 @@ export const METRIC = {
   takeovers: 'stickshift.gateway.takeovers',
   held: 'stickshift.gateway.held',
   holdTime: 'stickshift.gateway.hold_time_ms',
+  answersChecked: 'stickshift.gateway.answers_checked',
   retries: 'stickshift.gateway.retries',
   lookups: 'stickshift.gateway.lookups',
   errors: 'stickshift.gateway.errors',

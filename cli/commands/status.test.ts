@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runCli } from '../program.ts';
 import { RecordingTerminal } from '../testing/recording-terminal.ts';
-import { backendStatus, drainProgress, startScriptedGateway, statusOf } from '../testing/scripted-gateway.ts';
+import {
+  backendStatus,
+  drainProgress,
+  gatewayReport,
+  startScriptedGateway,
+  statusOf,
+} from '../testing/scripted-gateway.ts';
 import { formatStatus } from './status.ts';
 
 const NOW = 10_000;
@@ -16,9 +22,9 @@ describe('the status of a gateway', () => {
       show(backendStatus(), other),
       `Gateway at http://gw: ready, running for 10 s; 2 of 2 backends up
 
-POOL  BACKEND  STATE  HEALTH  IN FLIGHT  SESSIONS  NOT SAVED YET  UNPROTECTED  EXPOSURE
-shop  app-1    ready  up              2       340              3            0    120 ms
-shop  app-two  ready  up            112       340              3            0    120 ms
+POOL  BACKEND  STATE  HEALTH  IN FLIGHT  SESSIONS  NOT SAVED YET  AT RISK  UNPROTECTED  EXPOSURE
+shop  app-1    ready  up              2       340              3        0            0    120 ms
+shop  app-two  ready  up            112       340              3        0            0    120 ms
 `,
     );
   });
@@ -38,7 +44,7 @@ shop  app-two  ready  up            112       340              3            0   
     );
     assert.match(text, /0 of 4 backends up/);
     assert.match(text, /^shop {2}a .* DOWN: app {2,}/m);
-    assert.match(text, /^shop {2}b .* DOWN: agent {2,}.*\? +\? +\? +\?$/m);
+    assert.match(text, /^shop {2}b .* DOWN: agent {2,}.*\? +\? +\? +\? +\?$/m);
     assert.match(text, /^shop {2}c .* DOWN: app and agent /m);
     assert.match(text, /^shop {2}d .* EJECTED for 3\.0 s /m);
     assert.match(text, /^b: its agent at http:\/\/agent-1\/ cannot be asked \(AGENT_UNREACHABLE\)$/m);
@@ -51,6 +57,54 @@ shop  app-two  ready  up            112       340              3            0   
     const text = show(backendStatus({ agent: { ...agent, store: 'unreachable', unprotected: 2 } }));
     assert.match(text, /^app-1: its agent cannot reach the store; a crash now loses/m);
     assert.match(text, /^app-1: 2 sessions too large or not readable; lost when this server stops$/m);
+  });
+
+  test('tells what an agent’s journal keeps, refused and came too late with', () => {
+    const agent = backendStatus().agent;
+    assert.ok(agent.state === 'ok');
+    const journal = { bytes: 3_300, entries: 12, failures: 1, replayed: 0, lostAtTakeover: 2 };
+    const text = show(backendStatus({ agent: { ...agent, atRisk: 12, journal } }));
+    assert.match(text, /^shop {2}app-1 .* 340 +3 +12 +0 +120 ms$/m);
+    assert.match(text, /^app-1: 12 sessions saved in its journal only \(3\.2 KiB\); lost if its disk is$/m);
+    assert.match(text, /^app-1: its journal failed or was full 1 time; those writes were refused$/m);
+    assert.match(text, /^app-1: 2 sessions had been taken over before .* last changes ARE LOST$/m);
+  });
+
+  test('counts commits that were refused, and records that a store was given again', () => {
+    const agent = backendStatus().agent;
+    assert.ok(agent.state === 'ok');
+    const commits = { committed: 812, fenced: 3, stale: 1, ended: 0, failed: 2 };
+    const text = show(backendStatus({ agent: { ...agent, commits, reseeded: 340 } }));
+    assert.match(text, /^app-1: 812 commits since its agent started; 3 fenced, 1 stale, 2 failed$/m);
+    assert.match(text, /^app-1: 340 records written again into a store that had lost data$/m);
+  });
+
+  test('says why an agent is not ready, as when another one claims its backend', () => {
+    const agent = backendStatus().agent;
+    assert.ok(agent.state === 'ok');
+    const reason = 'the agent at http://other:9090 announces itself as app-1, too';
+    const text = show(backendStatus({ agentUp: false, agent: { ...agent, ready: false, reason } }));
+    assert.match(text, /^app-1: its agent is not ready: the agent at http:\/\/other:9090 announces/m);
+  });
+
+  test('sums up what the gateway held, withheld and took over', () => {
+    const status = {
+      ...statusOf(backendStatus()),
+      gateway: gatewayReport({
+        held: { released: 1_200, accepted: 0, atRisk: 3, withheld: 5, overflowed: 1 },
+        holdTimeMs: 2_416,
+        takeovers: { clean: 5, possiblyLost: 1, tooOld: 0 },
+        errors: { COMMIT_FENCED: 4, COMMIT_UNKNOWN: 1, NO_BACKEND: 7 },
+        storeSettlingMs: 3_100,
+      }),
+    };
+    const text = formatStatus(status, 'http://gw', NOW);
+    assert.match(
+      text,
+      /^Held answers: 1200 sent after their commit, 3 AT RISK \(from the journal\), 1 too large to hold, 5 withheld \(4 fenced, 1 unknown\); held for 2 ms on average$/m,
+    );
+    assert.match(text, /^Takeovers: 5 clean, 1 POSSIBLY LOST A CHANGE, 0 refused as too old$/m);
+    assert.match(text, /^The store has been restarted .* for 3\.1 s more, no session is taken over$/m);
   });
 
   test('tells how far a drain is', () => {

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { BackendStatus, StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
 import { type AdminOptions, connectToGateway, withAdminOptions } from '../admin-access.ts';
+import { notesOn } from '../backend-notes.ts';
 import type { CommandContext } from '../command-context.ts';
-import { describeDrain } from '../drain-report.ts';
+import { gatewayTotals } from '../gateway-totals.ts';
 import { counted, readableDuration } from '../readable.ts';
 import { type Column, formatTable } from '../table.ts';
 
@@ -27,6 +28,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'IN FLIGHT', align: 'right' },
   { title: 'SESSIONS', align: 'right' },
   { title: 'NOT SAVED YET', align: 'right' },
+  { title: 'AT RISK', align: 'right' },
   { title: 'UNPROTECTED', align: 'right' },
   { title: 'EXPOSURE', align: 'right' },
 ];
@@ -35,9 +37,8 @@ const COLUMNS: readonly Column[] = [
 export function formatStatus(status: StatusAnswer, url: string, now: number): string {
   const backends = status.pools.flatMap((pool) => pool.backends);
   const up = backends.filter((backend) => backend.up).length;
-  const since = startedAt(status.gateway);
-  const running = since === undefined ? '' : `, running for ${readableDuration(now - since)}`;
-  const head = `Gateway at ${url}: ${status.ready ? 'ready' : 'NOT READY'}${running}; ${up} of ${counted(backends.length, 'backend')} up\n`;
+  const running = `running for ${readableDuration(now - status.gateway.startedAt)}`;
+  const head = `Gateway at ${url}: ${status.ready ? 'ready' : 'NOT READY'}, ${running}; ${up} of ${counted(backends.length, 'backend')} up\n`;
   const table = formatTable(
     COLUMNS,
     backends.map((backend) => row(backend, now)),
@@ -48,15 +49,24 @@ export function formatStatus(status: StatusAnswer, url: string, now: number): st
       .map(({ name }) => `${name}: NO BACKEND TAKES NEW CLIENTS`),
     ...backends.flatMap((backend) => notesOn(backend, now)),
   ];
-  return `${head}\n${table}${notes.length > 0 ? `\n${notes.map((note) => `${note}\n`).join('')}` : ''}`;
+  return [head, table, lines(gatewayTotals(status.gateway)), lines(notes)]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('');
 }
 
 function row(backend: BackendStatus, now: number): string[] {
   const { agent } = backend;
   const sessions =
     agent.state === 'ok'
-      ? [`${agent.sessions}`, `${agent.dirty}`, `${agent.unprotected}`, readableDuration(agent.exposureMs)]
-      : ['?', '?', '?', '?'];
+      ? [
+          ...[agent.sessions, agent.dirty, agent.atRisk, agent.unprotected].map(String),
+          readableDuration(agent.exposureMs),
+        ]
+      : ['?', '?', '?', '?', '?'];
   return [
     backend.pool,
     backend.id,
@@ -74,28 +84,4 @@ function health(backend: BackendStatus, now: number): string {
   const { ejectedUntil = 0 } = backend;
   if (ejectedUntil > now) return `EJECTED for ${readableDuration(ejectedUntil - now)}`;
   return backend.up ? 'up' : 'DOWN';
-}
-
-/** What the table has no room for and somebody has to know. */
-function notesOn({ id, agent, drain, agentUrl }: BackendStatus, now: number): string[] {
-  const notes: string[] = [];
-  if (drain) notes.push(describeDrain(id, drain, now));
-  if (agent.state === 'unreachable') {
-    notes.push(`${id}: its agent at ${agentUrl} cannot be asked (${agent.code})`);
-    return notes;
-  }
-  if (agent.reason !== undefined) notes.push(`${id}: its agent is not ready: ${agent.reason}`);
-  if (agent.store === 'unreachable') {
-    notes.push(`${id}: its agent cannot reach the store; a crash now loses what is not saved yet`);
-  }
-  if (agent.unprotected > 0) {
-    notes.push(
-      `${id}: ${counted(agent.unprotected, 'session')} too large or not readable; lost when this server stops`,
-    );
-  }
-  return notes;
-}
-
-function startedAt(gateway: object): number | undefined {
-  return 'startedAt' in gateway && typeof gateway.startedAt === 'number' ? gateway.startedAt : undefined;
 }

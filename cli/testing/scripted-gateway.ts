@@ -1,7 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { BackendStatus, DrainProgress, StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
+import type {
+  BackendStatus,
+  DrainProgress,
+  GatewayReport,
+  StatusAnswer,
+} from '../../gateway/admin-api/admin-api-types.ts';
 
 export interface AdminRequest {
   readonly method: string;
@@ -71,7 +76,24 @@ export function backendStatus(more: Partial<BackendStatus> = {}): BackendStatus 
       exposureMs: 120,
       store: 'ok',
       commits: { committed: 1, fenced: 0, stale: 0, ended: 0, failed: 0 },
+      journal: { bytes: 0, entries: 0, failures: 0, replayed: 0, lostAtTakeover: 0 },
+      reseeded: 0,
     },
+    ...more,
+  };
+}
+
+/** A gateway that has just started, but for what the test says. */
+export function gatewayReport(more: Partial<GatewayReport> = {}): GatewayReport {
+  return {
+    startedAt: 0,
+    webSockets: 0,
+    storeSettlingMs: 0,
+    held: { released: 0, accepted: 0, atRisk: 0, withheld: 0, overflowed: 0 },
+    holdTimeMs: 0,
+    takeovers: { clean: 0, possiblyLost: 0, tooOld: 0 },
+    unprotected: 0,
+    errors: {},
     ...more,
   };
 }
@@ -79,7 +101,7 @@ export function backendStatus(more: Partial<BackendStatus> = {}): BackendStatus 
 export function statusOf(...backends: BackendStatus[]): StatusAnswer {
   const accepting = backends.filter((backend) => backend.accepting).length;
   return {
-    gateway: { startedAt: 0 },
+    gateway: gatewayReport(),
     ready: true,
     pools: [{ name: 'shop', application: 'shop', accepting, backends }],
   };

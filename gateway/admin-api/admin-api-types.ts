@@ -2,6 +2,7 @@ import type { AgentStatus } from '../../protocol/agent-api.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
 import type { RecordState } from '../../store/snapshot-store.ts';
 import type { AdminState } from '../backends/backend.ts';
+import type { GatewayCounters } from '../counters.ts';
 import type { DrainProgress } from '../drain/drain-progress.ts';
 
 export type { ApiErrorBody } from '../../protocol/agent-api.ts';
@@ -24,10 +25,19 @@ export const ADMIN_API = {
 
 /** `GET /v1/status` */
 export interface StatusAnswer {
-  /** What the gateway says of itself: version, start, counters. */
-  readonly gateway: object;
+  readonly gateway: GatewayReport;
   readonly ready: boolean;
   readonly pools: readonly PoolStatus[];
+}
+
+/** What the gateway says of itself: among all its counters since its start, these. */
+export interface GatewayReport
+  extends Readonly<Pick<GatewayCounters, 'held' | 'holdTimeMs' | 'takeovers' | 'unprotected' | 'errors'>> {
+  readonly startedAt: number;
+  /** WebSockets that are open. */
+  readonly webSockets: number;
+  /** How long the store goes on settling, milliseconds; 0: it has. Until then no session is taken over. */
+  readonly storeSettlingMs: number;
 }
 
 export interface PoolStatus {
@@ -65,19 +75,7 @@ export interface BackendStatus {
 
 /** What the agent said when it was asked just now. */
 export type AgentReport =
-  | ({ readonly state: 'ok' } & Pick<
-      AgentStatus,
-      | 'ready'
-      | 'incarnation'
-      | 'source'
-      | 'sessions'
-      | 'dirty'
-      | 'unprotected'
-      | 'atRisk'
-      | 'exposureMs'
-      | 'store'
-      | 'commits'
-    > & { readonly reason?: string })
+  | ({ readonly state: 'ok' } & Omit<AgentStatus, 'backend' | 'application'>)
   /** It did not answer, or not as the agent of this backend; `code` says how. */
   | { readonly state: 'unreachable'; readonly code: string };
 

@@ -9,6 +9,7 @@ import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts
 import { createAgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
+import { GatewayCounters } from '../counters.ts';
 import { createDrains } from '../drain/drains.ts';
 import { OperatorStates } from '../drain/operator-states.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
@@ -45,6 +46,20 @@ const AGENT_STATUS = {
   exposureMs: 12,
   store: 'ok',
   commits: { committed: 5, fenced: 0, stale: 0, ended: 0, failed: 0 },
+  journal: { bytes: 0, entries: 0, failures: 0, replayed: 0, lostAtTakeover: 0 },
+  reseeded: 0,
+};
+
+const { held, takeovers, errors } = new GatewayCounters();
+const GATEWAY_REPORT = {
+  startedAt: 1,
+  webSockets: 0,
+  storeSettlingMs: 0,
+  held,
+  holdTimeMs: 0,
+  takeovers,
+  unprotected: 0,
+  errors,
 };
 
 type Lookup = (key: SessionKey) => Promise<RecordSummary | undefined>;
@@ -80,7 +95,7 @@ async function setUp(
       states,
       agentClient,
       metricsHandler: undefined,
-      gatewayStatus: () => ({ version: '0.1.0' }),
+      gatewayStatus: () => GATEWAY_REPORT,
       loopback: true,
       logger: log.logger,
       defaultDeadlineMs: 60_000,
@@ -125,7 +140,7 @@ describe('GET /v1/status', () => {
     const answer = await ask('/v1/status');
     assert.equal(answer.status, 200);
     const status = answer.json as StatusAnswer;
-    assert.deepEqual(status.gateway, { version: '0.1.0' });
+    assert.deepEqual(status.gateway, GATEWAY_REPORT);
     assert.equal(status.ready, true);
     const [pool] = status.pools;
     assert.deepEqual([pool?.name, pool?.application, pool?.accepting], ['shop', 'shop', 1]);

@@ -8,7 +8,7 @@ import type { Drains } from '../drain/drains.ts';
 import type { OperatorStates } from '../drain/operator-states.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import { accessGuard } from './access-guard.ts';
-import { ADMIN_API, type StatusAnswer } from './admin-api-types.ts';
+import { ADMIN_API, type GatewayReport, type StatusAnswer } from './admin-api-types.ts';
 import { findBackend } from './backend-lookup.ts';
 import { sendError, sendJson } from './json-answers.ts';
 import { probeRoutes, readiness } from './readiness.ts';
@@ -27,7 +27,7 @@ export interface AdminApiOptions {
   /** Answers `GET /metrics`; `undefined`: there are none (404). */
   readonly metricsHandler: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** What the gateway says of itself in `/v1/status`. */
-  readonly gatewayStatus: () => object;
+  readonly gatewayStatus: () => GatewayReport;
   /** True once the gateway is stopping: `/readyz` says 503 so that no new clients come. */
   readonly stopping?: () => boolean;
   /** Needed unless `loopback`. */

@@ -1,0 +1,41 @@
+import type { GatewayReport } from '../gateway/admin-api/admin-api-types.ts';
+import { readableDuration } from './readable.ts';
+
+/** What a gateway has counted since its start, a line each for what there was any of. */
+export function gatewayTotals(gateway: GatewayReport): string[] {
+  const { takeovers, storeSettlingMs } = gateway;
+  const lines = heldAnswers(gateway);
+  const { clean, possiblyLost, tooOld } = takeovers;
+  if (clean + possiblyLost + tooOld > 0) {
+    const lost =
+      possiblyLost > 0 ? `${possiblyLost} POSSIBLY LOST A CHANGE` : 'none lost anything that it knows of';
+    lines.push(`Takeovers: ${clean} clean, ${lost}, ${tooOld} refused as too old`);
+  }
+  if (storeSettlingMs > 0) {
+    const time = readableDuration(storeSettlingMs);
+    lines.push(`The store has been restarted or has lost data: for ${time} more, no session is taken over`);
+  }
+  return lines;
+}
+
+function heldAnswers({ held, holdTimeMs, unprotected, errors }: GatewayReport): string[] {
+  const { released, accepted, atRisk, withheld, overflowed } = held;
+  const count = released + accepted + atRisk + withheld;
+  if (count + overflowed === 0) return [];
+  const parts = [`${released} sent after their commit`];
+  if (accepted > 0) parts.push(`${accepted} before it (async)`);
+  if (atRisk > 0) parts.push(`${atRisk} AT RISK (from the journal)`);
+  if (overflowed > 0) parts.push(`${overflowed} too large to hold`);
+  if (unprotected > 0) parts.push(`${unprotected} of unprotected sessions`);
+  if (withheld > 0) parts.push(`${withheld} withheld${reasons(errors)}`);
+  const average = count > 0 ? `; held for ${readableDuration(holdTimeMs / count)} on average` : '';
+  return [`Held answers: ${parts.join(', ')}${average}`];
+}
+
+function reasons(errors: Readonly<Record<string, number>>): string {
+  const parts = (['fenced', 'ended', 'unknown'] as const).flatMap((reason) => {
+    const count = errors[`COMMIT_${reason.toUpperCase()}`] ?? 0;
+    return count > 0 ? [`${count} ${reason}`] : [];
+  });
+  return parts.length > 0 ? ` (${parts.join(', ')})` : '';
+}
