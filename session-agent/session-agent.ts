@@ -151,6 +151,7 @@ export class SessionAgent implements SourceListener {
       ...{ ...parts, ...options.idChangeTimes, logouts },
       ...{ tombstoneMs: lifetime.tombstone, limit: limits.sessions },
       written: (id) => this.#changed(id),
+      isReady: () => this.#reconciler.notReady === undefined,
       covered: (session, replicas) => {
         // Waits as long as the session is looked after.
         return replicator.covered(session, new AbortController().signal, { replicas, journal: false });
@@ -267,16 +268,6 @@ export class SessionAgent implements SourceListener {
     if (!this.#idChanges.takesChange(id)) this.#changed(id);
   }
 
-  #changed(id: string): void {
-    const session = this.owned.get(id);
-    if (session) this.#replicator.changed(session);
-    else if (this.#logouts.takesChange(id)) this.#forgetLater(id);
-    else if (this.#forgetter.isRecalled(id)) this.#changedInVain(id);
-    else if (this.#losses.isEnded(id)) this.#changedTooLate(id);
-    else if (this.#reconciler.notReady !== undefined) this.#reconciler.defer(id);
-    else this.#changedNew(id);
-  }
-
   touched(id: string, idleAt: number): void {
     if (this.#idChanges.isRetiring(id)) return;
     const session = this.owned.get(id);
@@ -331,6 +322,16 @@ export class SessionAgent implements SourceListener {
       this.#replay.failure ?? 'STORE_UNREACHABLE',
       'the journal is not in the store yet',
     );
+  }
+
+  #changed(id: string): void {
+    const session = this.owned.get(id);
+    if (session) this.#replicator.changed(session);
+    else if (this.#logouts.takesChange(id)) this.#forgetLater(id);
+    else if (this.#forgetter.isRecalled(id)) this.#changedInVain(id);
+    else if (this.#losses.isEnded(id)) this.#changedTooLate(id);
+    else if (this.#reconciler.notReady !== undefined) this.#reconciler.defer(id);
+    else this.#changedNew(id);
   }
 
   /** The app has a session that this agent never heard of. Its first commit shows whether it may have it. */

@@ -41,8 +41,10 @@ export interface ReplacementsParts {
   readonly tombstoneMs: number;
   /** Most that may be under way at once; beyond it an old ID is retired at once, before its successor stands. */
   readonly limit: number;
-  /** Begins to look after a session that the app made. */
-  readonly ownNew: (sessionId: string) => void;
+  /** Has a session that the app wrote committed, and looked after if it is a new one. */
+  readonly written: (sessionId: string) => void;
+  /** False until the agent knows what the app holds. */
+  readonly isReady: () => boolean;
   /** Resolves when every change of the session known now is dealt with, and so many replicas of the store have it. */
   readonly covered: (session: OwnedSession, replicas: number) => Promise<SessionCommit>;
   /** Default: {@link REPLACEMENT_TIMES}. */
@@ -135,8 +137,9 @@ export class Replacements {
     replacement.replicas = replicas;
     // What a request beside has written into a file that is gone, nobody has seen.
     replacement.isLate = true;
-    replacement.isWritten = true;
-    this.#makeDue(replacement);
+    replacement.state = 'due';
+    clearTimeout(replacement.timer);
+    void this.#watch(replacement, successor);
   }
 
   /** Retires the old ID by itself if nothing was written under the new one. */
@@ -153,7 +156,7 @@ export class Replacements {
       replacement.state === 'open' && replacement.isWritten ? replacement.successor : undefined;
     this.#remove(replacement);
     // Who logs the old ID out does not mean the session that another request has begun.
-    if (successor !== undefined && successor !== sessionId) this.#parts.ownNew(successor);
+    if (successor !== undefined && successor !== sessionId) this.#parts.written(successor);
     return [...new Set([sessionId, ...replacement.retiring])];
   }
 
@@ -230,10 +233,15 @@ export class Replacements {
 
   #makeDue(replacement: Replacement): void {
     if (replacement.state !== 'open') return;
+    const { owned, written, isReady } = this.#parts;
+    // Whose the sessions of the app are is being found out; until then nothing of a new one is looked after.
+    if (!isReady()) {
+      replacement.after(this.#times.written, () => this.#makeDue(replacement));
+      return;
+    }
     clearTimeout(replacement.timer);
     replacement.state = 'due';
-    const { owned, ownNew } = this.#parts;
-    if (!owned.get(replacement.successor)?.isDirty) ownNew(replacement.successor);
+    written(replacement.successor);
     const session = owned.get(replacement.successor);
     // One more than the agent may look after: it lives on this backend only, as any other.
     if (session) void this.#watch(replacement, session);
@@ -369,12 +377,12 @@ export class Replacements {
 
   /** An ordinary logout of the old ID, whatever becomes of the new one. */
   #retireAlone(replacement: Replacement): void {
-    const { logouts, ownNew } = this.#parts;
+    const { logouts, written } = this.#parts;
     if (replacement.state === 'over') return;
     const isUnsaved = replacement.state === 'open' && replacement.isWritten;
     this.#remove(replacement);
     for (const sessionId of replacement.retiring) logouts.retire(sessionId, replacement.isLate);
-    if (isUnsaved) ownNew(replacement.successor);
+    if (isUnsaved) written(replacement.successor);
   }
 
   /** The session goes on under its old ID, and nothing of the new one is kept. */

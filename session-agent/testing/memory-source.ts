@@ -3,7 +3,7 @@ import type { CapturedSession, SessionSource, SourceListener } from '../sources/
 
 const LIFETIME_MS = 3_600_000;
 
-/** An app in memory. `write` and `logout` do what requests would do. */
+/** An app in memory. `write`, `replace`, `remove` and `logout` do what requests would do. */
 export class MemorySource implements SessionSource {
   readonly kind = 'express';
   readonly sessions = new Map<string, CapturedSession>();
@@ -17,7 +17,7 @@ export class MemorySource implements SessionSource {
   /** Awaited within every capture, after its bytes were taken. */
   onCapture: (id: string) => Promise<void> | void = () => undefined;
   /** Called by `refresh`. */
-  onRefresh: (id: string) => void = () => undefined;
+  onRefresh: (id: string) => Promise<void> | void = () => undefined;
   #listener: SourceListener | undefined;
 
   get listener(): SourceListener {
@@ -34,6 +34,18 @@ export class MemorySource implements SessionSource {
   logout(id: string): Promise<void> {
     this.sessions.delete(id);
     return this.listener.ended(id, 'logout');
+  }
+
+  /** The app gives a session another ID; `write` is how it goes on under that. */
+  replace(id: string, successor: string): Promise<void> {
+    this.sessions.delete(id);
+    return this.listener.replaced(id, successor);
+  }
+
+  /** The app takes a session out without saying why. */
+  remove(id: string): void {
+    this.sessions.delete(id);
+    void this.listener.ended(id, 'removed');
   }
 
   text(id: string): string | undefined {
@@ -55,7 +67,7 @@ export class MemorySource implements SessionSource {
   }
 
   async refresh(id: string): Promise<void> {
-    this.onRefresh(id);
+    await this.onRefresh(id);
   }
 
   async capture(id: string): Promise<CapturedSession | undefined> {
