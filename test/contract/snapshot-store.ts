@@ -1,12 +1,15 @@
 import { after, before, describe } from 'node:test';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import { announcements } from './snapshot-store/announcements.ts';
+import { backendStates } from './snapshot-store/backend-states.ts';
 import { commits } from './snapshot-store/commits.ts';
 import { concurrency } from './snapshot-store/concurrency.ts';
 import { ends } from './snapshot-store/ends.ts';
 import { expiry } from './snapshot-store/expiry.ts';
 import { handOffs } from './snapshot-store/hand-offs.ts';
 import { model } from './snapshot-store/model.ts';
+import { replaces } from './snapshot-store/replaces.ts';
+import { settling } from './snapshot-store/settling.ts';
 import { snapshots } from './snapshot-store/snapshots.ts';
 
 export interface OpenedStore {
@@ -39,10 +42,13 @@ export function snapshotStoreContract(
     commits(first);
     handOffs(first);
     ends(first);
+    replaces(first);
     expiry(first);
     snapshots(first);
     concurrency(first, second);
     announcements(first, second);
+    backendStates(first, second);
+    settling(first, second);
     model(first);
   });
 }

@@ -1,4 +1,8 @@
-import type { CapturedSession, SessionEnd, SourceListener } from '../../../session-agent/sources/session-source.ts';
+import type {
+  CapturedSession,
+  SessionEnd,
+  SourceListener,
+} from '../../../session-agent/sources/session-source.ts';
 import { eventually } from '../../services/eventually.ts';
 
 export type SourceEvent =

@@ -41,6 +41,51 @@ export function announcements(first: StoreUnderTest, second: StoreUnderTest): vo
       );
     });
 
+    test('of another incarnation give way at the same agent URL: it is its former life', async () => {
+      const before = backend();
+      const after = { ...before, incarnation: randomUUID() };
+      assert.deepEqual(await first().announce(before, MINUTE), { outcome: 'announced' });
+      assert.deepEqual(await second().announce(after, MINUTE), { outcome: 'announced' });
+      assert.deepEqual(await find(first(), before.id), after);
+    });
+
+    test('are refused to a second living agent that claims the same backend', async () => {
+      const mine = backend();
+      const other = { ...mine, incarnation: randomUUID(), agent: 'http://127.0.0.1:9092' };
+      await first().announce(mine, MINUTE);
+      assert.deepEqual(await second().announce(other, MINUTE), { outcome: 'claimed', by: mine });
+      assert.deepEqual(await find(second(), mine.id), mine);
+      // An agent that moved to another URL without a restart is still itself.
+      const moved = { ...mine, agent: 'http://127.0.0.1:9093' };
+      assert.deepEqual(await first().announce(moved, MINUTE), { outcome: 'announced' });
+    });
+
+    test('of one ID in two applications do not meet', async () => {
+      const shop = backend();
+      const blog = {
+        ...shop,
+        application: 'blog',
+        agent: 'http://127.0.0.1:9092',
+        incarnation: randomUUID(),
+      };
+      assert.deepEqual(await first().announce(shop, MINUTE), { outcome: 'announced' });
+      assert.deepEqual(await first().announce(blog, MINUTE), { outcome: 'announced' });
+      const found = (await second().backends()).filter(({ id }) => id === shop.id);
+      assert.deepEqual(new Set(found.map(({ application }) => application)), new Set(['shop', 'blog']));
+    });
+
+    test('are taken back by the incarnation that made them, and by no other', async () => {
+      const mine = backend();
+      const other = { ...mine, incarnation: randomUUID(), agent: 'http://127.0.0.1:9092' };
+      await first().announce(mine, MINUTE);
+      await second().withdraw(other);
+      assert.deepEqual(await find(first(), mine.id), mine);
+      await first().withdraw(mine);
+      assert.equal(await find(second(), mine.id), undefined);
+      await first().withdraw(mine);
+      assert.deepEqual(await second().announce(other, MINUTE), { outcome: 'announced' });
+    });
+
     test('run out, and others stay', async () => {
       const [short, long] = [backend(), backend()];
       await first().announce(long, MINUTE);

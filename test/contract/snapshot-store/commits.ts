@@ -82,12 +82,29 @@ export function commits(store: StoreUnderTest): void {
       assert.deepEqual(await store().commit(key, commit), { outcome: 'stale', seq: 3 });
     });
 
-    test('is fenced by another owner or another epoch', async () => {
+    test('is fenced by another owner or a newer epoch', async () => {
       const key = await aRecord(store(), { epoch: 2 });
       const fenced = { outcome: 'fenced', owner: 'app-1', epoch: 2 };
       assert.deepEqual(await store().commit(key, aCommit({ owner: 'app-2', epoch: 2, seq: 9 })), fenced);
+      assert.deepEqual(await store().commit(key, aCommit({ owner: 'app-2', epoch: 1, seq: 9 })), fenced);
       assert.deepEqual(await store().commit(key, aCommit({ epoch: 1, seq: 9 })), fenced);
-      assert.deepEqual(await store().commit(key, aCommit({ epoch: 3, seq: 9 })), fenced);
+    });
+
+    test('overwrites a record of an older epoch, whoever owns it: the store forgot an adopt', async () => {
+      for (const make of [aRecord, aReleasedRecord]) {
+        for (const owner of ['app-1', 'app-2']) {
+          const key = await make(store(), { epoch: 2, seq: 7 });
+          const commit = aCommit({ owner, epoch: 3, seq: 5, snapshot: bytes('newer') });
+          assert.deepEqual(await store().commit(key, commit), { outcome: 'committed' });
+          assert.deepEqual(await store().commit(key, commit), { outcome: 'stale', seq: 5 });
+          const record = await store().read(key);
+          assert.deepEqual(
+            [record?.state, record?.owner, record?.epoch, record?.seq],
+            ['active', owner, 3, 5],
+          );
+          assert.deepEqual(new Uint8Array(record?.snapshot ?? []), bytes('newer'));
+        }
+      }
     });
 
     test('is fenced by a release, even for the owner that released', async () => {
@@ -144,10 +161,21 @@ export function commits(store: StoreUnderTest): void {
       const fenced = { outcome: 'fenced', owner: 'app-1', epoch: 1 };
       const key = await aRecord(store());
       assert.deepEqual(await store().touch(key, { ...touch, owner: 'app-2' }), fenced);
-      assert.deepEqual(await store().touch(key, { ...touch, epoch: 2 }), fenced);
       assert.deepEqual(await store().touch(await aReleasedRecord(store()), touch), fenced);
       assert.deepEqual(await store().touch(await aTombstone(store()), touch), { outcome: 'ended' });
       assert.deepEqual(await store().touch(newKey(), touch), { outcome: 'absent' });
+      const newer = await aRecord(store(), { epoch: 2 });
+      assert.deepEqual(await store().touch(newer, touch), { ...fenced, epoch: 2 });
+    });
+
+    test('finds a record of an older epoch absent, and leaves it', async () => {
+      for (const make of [aRecord, aReleasedRecord]) {
+        const key = await make(store(), { epoch: 2 });
+        const before = await store().lookup(key);
+        const touch = { owner: 'app-1', epoch: 3, deadlines: { idleAt: inHours(7), absoluteAt: undefined } };
+        assert.deepEqual(await store().touch(key, touch), { outcome: 'absent' });
+        assert.deepEqual({ ...(await store().lookup(key)), ageMs: 0 }, { ...before, ageMs: 0 });
+      }
     });
   });
 }

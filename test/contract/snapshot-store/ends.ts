@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  aCommit,
   aRecord,
   aReleasedRecord,
   aTombstone,
@@ -56,7 +57,35 @@ export function ends(store: StoreUnderTest): void {
       }
     });
 
-    test('is fenced by another owner or epoch', async () => {
+    test('takes the place of a record of an older epoch, whoever owns it', async () => {
+      for (const make of [aRecord, aReleasedRecord]) {
+        const key = await make(store(), { owner: 'app-2', epoch: 3, seq: 7 });
+        const end = { owner: 'app-1', epoch: 4, until: inHours(1) };
+        assert.deepEqual(await store().end(key, end), { outcome: 'ended' });
+        const record = await store().lookup(key);
+        assert.deepEqual(
+          [record?.state, record?.owner, record?.epoch, record?.seq],
+          ['ended', 'app-1', 4, 7],
+        );
+      }
+    });
+
+    test('that stood before is written again whatever the record says', async () => {
+      const end = { owner: 'app-1', epoch: 2, until: inHours(1), stood: true };
+      for (const make of [aRecord, aReleasedRecord]) {
+        const key = await make(store(), { owner: 'app-2', epoch: 6, seq: 7 });
+        assert.deepEqual(await store().end(key, end), { outcome: 'ended' });
+        const record = await store().lookup(key);
+        // No epoch is given away a second time.
+        assert.deepEqual([record?.state, record?.epoch, record?.size], ['ended', 6, 0]);
+        assert.deepEqual(await store().commit(key, aCommit({ epoch: 9, seq: 9 })), { outcome: 'ended' });
+      }
+      const absent = newKey();
+      assert.deepEqual(await store().end(absent, end), { outcome: 'ended' });
+      assert.deepEqual((await store().lookup(absent))?.state, 'ended');
+    });
+
+    test('is fenced by another owner or a newer epoch', async () => {
       const key = await aRecord(store(), { epoch: 2 });
       const fenced = { outcome: 'fenced', owner: 'app-1', epoch: 2 };
       const until = inHours(1);

@@ -73,10 +73,32 @@ export function handOffs(store: StoreUnderTest): void {
       assert.equal((await store().lookup(key))?.seq, 1);
     });
 
-    test('is fenced by another owner or epoch, and by a tombstone', async () => {
+    test('of a record of an older epoch is absent, or writes its final commit', async () => {
+      for (const make of [aRecord, aReleasedRecord]) {
+        const key = await make(store(), { owner: 'app-2', epoch: 3, seq: 7 });
+        const release = { owner: 'app-1', epoch: 4 };
+        assert.deepEqual(await store().release(key, release), { outcome: 'absent' });
+        assert.equal((await store().lookup(key))?.epoch, 3);
+        for (let round = 0; round < 2; round++) {
+          assert.deepEqual(await store().release(key, { ...release, final: final(5) }), {
+            outcome: 'released',
+          });
+        }
+        const record = await store().lookup(key);
+        assert.deepEqual(
+          [record?.state, record?.owner, record?.epoch, record?.seq],
+          ['released', 'app-1', 4, 5],
+        );
+      }
+    });
+
+    test('is fenced by another owner or a newer epoch, and by a tombstone', async () => {
       const key = await aRecord(store());
       assert.deepEqual(await store().release(key, { owner: 'app-2', epoch: 1 }), fencedByMe);
-      assert.deepEqual(await store().release(key, { owner: 'app-1', epoch: 2 }), fencedByMe);
+      const newer = await aRecord(store(), { epoch: 2 });
+      for (const release of [mine, { ...mine, final: final(9) }]) {
+        assert.deepEqual(await store().release(newer, release), { ...fencedByMe, epoch: 2 });
+      }
       assert.deepEqual(await store().release(key, { owner: 'app-2', epoch: 1, final: final(9) }), fencedByMe);
       assert.equal((await store().lookup(key))?.seq, 1);
       const ended = await aTombstone(store());

@@ -17,6 +17,8 @@ interface Step {
   readonly absolute: boolean;
   /** For `end`: the caller never committed the session. */
   readonly newcomer: boolean;
+  /** For `end`: the tombstone stood before. */
+  readonly stood: boolean;
 }
 
 const aStep: fc.Arbitrary<Step> = fc.record({
@@ -34,6 +36,7 @@ const aStep: fc.Arbitrary<Step> = fc.record({
   hours: fc.integer({ min: 1, max: 1_000 }),
   absolute: fc.boolean(),
   newcomer: fc.boolean(),
+  stood: fc.boolean(),
 });
 
 /** The contract said once more, as simply as possible. */
@@ -51,11 +54,14 @@ class Model {
     const mine = this.owner === owner && this.epoch === epoch;
     const fenced = { outcome: 'fenced', owner: this.owner, epoch: this.epoch };
     const is = (...states: Model['state'][]) => states.includes(this.state);
+    const older = !is('absent') && this.epoch < epoch;
 
     if (kind === 'end') {
-      const allowed = is('absent', 'ended') || mine || (epoch === 0 && this.owner === owner);
+      const allowed =
+        is('absent', 'ended') || mine || older || step.stood || (epoch === 0 && this.owner === owner);
       if (!allowed) return fenced;
       if (is('absent')) this.set('ended', { ...step, seq: 0 });
+      if (!is('ended')) [this.owner, this.epoch] = [owner, Math.max(this.epoch, epoch)];
       this.idleAt = is('ended') ? Math.max(this.idleAt, step.idleAt) : step.idleAt;
       this.state = 'ended';
       this.absoluteAt = undefined;
@@ -72,6 +78,11 @@ class Model {
       if (epoch !== this.epoch) return { outcome: 'moved', owner: this.owner, epoch: this.epoch };
       [this.state, this.owner, this.epoch] = ['active', owner, epoch + 1];
       return { outcome: 'adopted', owner, epoch: epoch + 1, snapshot: this.snapshot };
+    }
+    if (older) {
+      if (kind === 'commit') return this.set('active', step, { outcome: 'committed' });
+      if (kind === 'final') return this.set('released', step, { outcome: 'released' });
+      return { outcome: 'absent' };
     }
     if (!mine) return fenced;
     if (is('released')) {
@@ -113,6 +124,7 @@ function concrete(step: Step, model: Model) {
     owner: step.owner,
     epoch,
     seq,
+    stood: step.stood,
     snapshot: `${step.owner} ${epoch}.${seq}`,
     idleAt: inHours(step.hours),
     absoluteAt: step.absolute ? inHours(step.hours + 1) : undefined,
@@ -137,7 +149,7 @@ async function perform(
     case 'final':
       return store.release(key, { owner, epoch, final: { seq, snapshot, deadlines } });
     case 'end':
-      return store.end(key, { owner, epoch, until: idleAt });
+      return store.end(key, { owner, epoch, until: idleAt, stood: step.stood });
     case 'adopt': {
       const result = await store.adopt(key, { owner, ifEpoch: epoch });
       if (result.outcome === 'absent' || result.outcome === 'ended') return result;
