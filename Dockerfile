@@ -59,6 +59,9 @@ COPY cli cli
 # So that `docker compose exec gateway stickshift status` works.
 # The mode is set for checkouts that do not keep it.
 RUN chmod 755 bin/stickshift.js && ln -s /opt/stickshift/bin/stickshift.js /usr/local/bin/stickshift
+# Where agents keep their journals unless told otherwise. Some run as the user of the app beside them, so it is open to all, as
+# /tmp is; each makes a directory of its own. A volume here keeps them when the container is replaced.
+RUN mkdir -p .stickshift/journal && chmod 1777 .stickshift .stickshift/journal
 USER node
 # A gateway's admin API unless HEALTH_URL names an agent's control API.
 HEALTHCHECK --interval=2s --timeout=2s --start-period=20s --retries=3 \

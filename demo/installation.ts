@@ -78,7 +78,12 @@ export async function planInstallation(options: {
     agents: Object.fromEntries(
       servers.map(({ id, agent, socket }) => [
         id,
-        { pool: 'shop', listen: agent, source: { type: 'express', listen: socket } },
+        {
+          pool: 'shop',
+          listen: agent,
+          source: { type: 'express', listen: socket },
+          journal: { directory: join(stateDirectory, 'journal', id) },
+        },
       ]),
     ),
   };

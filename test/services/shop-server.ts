@@ -93,6 +93,8 @@ export class ShopServer {
           pool: 'shop',
           listen: this.#ports.agent,
           source: { type: 'express', listen: this.#options.socket },
+          // Beside the socket, which is in a temporary directory.
+          journal: { directory: `${this.#options.socket}.journal` },
           ...this.#options.settings,
         },
       },
