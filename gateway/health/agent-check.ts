@@ -21,7 +21,7 @@ export async function checkAgent(
     answer = await exchange({
       url: new URL(AGENT_API.ready, backend.agentUrl),
       method: 'GET',
-      // Readiness is open to everybody; an agent that looks at the token all the same tells us early that it has another secret.
+      // Readiness is open to everybody, but who brings a token learns whether it is the right one.
       headers: { authorization: `Bearer ${token}`, 'user-agent': 'stickshift-health' },
       agent: options.prompted ? false : options.agent,
       timeoutMs: options.timeoutMs,
@@ -33,6 +33,10 @@ export async function checkAgent(
     if (!(error instanceof ExchangeFailure)) throw error;
     const certain = error.kind === 'refused' && options.prompted;
     return { good: false, code: AGENT_FAILURE_CODES[error.kind], reason: error.message, certain };
+  }
+  if (answer.status === 401) {
+    // Nothing could be committed there, and no session rehydrated.
+    return bad('AGENT_INVALID', 'it refuses the token; do gateway and agent have the same secret?', true);
   }
   const readiness = agentReadiness.safeParse(parseJson(answer.body));
   if (!readiness.success) return bad('AGENT_INVALID', `status ${answer.status} without a readiness`);

@@ -213,6 +213,19 @@ describe('an agent', () => {
     await eventually(() => !backend.agentUp, 'the agent is down');
   });
 
+  test('that refuses the token is down at its next check, and the log asks for the secret', async (t) => {
+    const { monitor, agent, backend, log } = await setUp(t, { health: OFTEN });
+    await monitor.start();
+    assert.equal(backend.agentUp, true);
+    agent.answer = (_, response) => json(response, 401, { error: { code: 'UNAUTHORIZED', message: 'no' } });
+    await eventually(() => !backend.agentUp, 'its backend is down');
+    const lines = log.lines.filter(({ code }) => code === 'AGENT_INVALID');
+    assert.equal(lines.length, 1);
+    assert.match(String(lines[0]?.reason), /same secret/);
+    agent.answer = ready();
+    await eventually(() => backend.agentUp, 'it is up again');
+  });
+
   test('that says it is not ready is down at its next check, with its reason in the log', async (t) => {
     const { monitor, backend, agent, log } = await setUp(t, { health: { ...OFTEN, fall: 1_000 } });
     await monitor.start();

@@ -52,14 +52,14 @@ interface Route {
 /** The HTTP server that `protocol/agent-api.ts` describes; not listening yet. */
 export function createControlApi(options: ControlApiOptions): Server {
   const mayEnter = bearerCheck(options.token);
-  const routes = createRoutes(options);
+  const routes = createRoutes(options, mayEnter);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.split('?', 1)[0] ?? '';
     const route = routes.get(path);
     // Checked before the path, so that strangers cannot map the API.
     if (!route?.open && !mayEnter(request.headers.authorization)) {
-      throw new StickshiftError('UNAUTHORIZED', 'a valid bearer token is needed');
+      throw wrongToken();
     }
     if (!route) throw new StickshiftError('NOT_FOUND', 'there is no such path');
     if (request.method !== route.method) {
@@ -82,7 +82,10 @@ export function createControlApi(options: ControlApiOptions): Server {
   return server;
 }
 
-function createRoutes(options: ControlApiOptions): ReadonlyMap<string, Route> {
+function createRoutes(
+  options: ControlApiOptions,
+  mayEnter: (authorization: string | undefined) => boolean,
+): ReadonlyMap<string, Route> {
   const { operations, lease, readiness, status, metricsHandler } = options;
 
   /** An operation with a JSON body that names the backend it is meant for. */
@@ -115,7 +118,9 @@ function createRoutes(options: ControlApiOptions): ReadonlyMap<string, Route> {
       {
         method: 'GET',
         open: true,
-        handle(_, response) {
+        handle({ headers: { authorization } }, response) {
+          // Probes have no token. Whoever has one means to make calls with it, and should know early that they would be refused.
+          if (authorization !== undefined && !mayEnter(authorization)) throw wrongToken();
           const answer = readiness();
           sendJson(response, answer.ready ? 200 : 503, answer);
         },
@@ -160,4 +165,8 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
     'cache-control': 'no-store',
   });
   response.end(json);
+}
+
+function wrongToken(): StickshiftError {
+  return new StickshiftError('UNAUTHORIZED', 'a valid bearer token is needed');
 }
