@@ -54,4 +54,8 @@ export const METRIC = {
   replayed: 'stickshift.agent.replayed',
   lostAtTakeover: 'stickshift.agent.lost_at_takeover',
   reseeded: 'stickshift.agent.reseeded',
+  leases: 'stickshift.agent.leases',
+  recalls: 'stickshift.agent.recalls',
+  recallTime: 'stickshift.agent.recall_time_ms',
+  leasesLapsed: 'stickshift.agent.leases_lapsed',
 } as const;

@@ -40,9 +40,21 @@ export function observeAgent(agent: SessionAgent, journal: Journal): () => void 
   const reseeded = meter.createObservableCounter(METRIC.reseeded, {
     description: 'Sessions and tombstones given again to a store that had lost data',
   });
+  const leases = meter.createObservableGauge(METRIC.leases, { description: 'Gateways that hold a lease' });
+  const recalls = meter.createObservableCounter(METRIC.recalls, {
+    description: 'Recalls of sessions from gateways',
+  });
+  const recallTime = meter.createObservableCounter(METRIC.recallTime, {
+    description: 'Time waited until gateways let go of recalled sessions',
+    unit: 'ms',
+  });
+  const leasesLapsed = meter.createObservableCounter(METRIC.leasesLapsed, {
+    description: 'Leases that ran out while a recall waited for them',
+  });
   const observables = [
     ...[sessions, dirty, unprotected, exposure, commits, adopts],
     ...[atRisk, journalBytes, journalFailures, replayed, lostAtTakeover, reseeded],
+    ...[leases, recalls, recallTime, leasesLapsed],
   ];
 
   const observe: BatchObservableCallback = (result) => {
@@ -56,6 +68,10 @@ export function observeAgent(agent: SessionAgent, journal: Journal): () => void 
     result.observe(replayed, agent.counters.replayed);
     result.observe(lostAtTakeover, agent.counters.lostAtTakeover);
     result.observe(reseeded, agent.counters.reseeded);
+    result.observe(leases, agent.leases.held);
+    result.observe(recalls, agent.leases.counts.recalls);
+    result.observe(recallTime, agent.leases.counts.waitedMs);
+    result.observe(leasesLapsed, agent.leases.lapsed);
     for (const [outcome, count] of Object.entries(agent.counters.commits))
       result.observe(commits, count, { outcome });
     for (const [outcome, count] of Object.entries(agent.counters.adopts))

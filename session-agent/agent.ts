@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AgentConfig } from '../config/schema.ts';
 import { listen } from '../json-api/listen.ts';
@@ -26,6 +27,8 @@ const STOP_MS = 10_000;
 const JOURNAL_REALM = '\0journal';
 /** Sessions given up per round when a stop releases them all. */
 const RELEASE_ROUND = 1_000;
+/** Until the next round, after one that got nowhere, milliseconds. */
+const RELEASE_PAUSE_MS = 100;
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -128,12 +131,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     address,
     async stop({ release = false } = {}) {
       announcer?.stop();
-      server.close();
       if (release) {
+        // Before the control API closes: gateways have to agree.
         await releaseAll(agent).catch((error: unknown) => {
           logger.warn({ err: error }, 'stopping as the owner of what could not be released');
         });
       }
+      server.close();
       const unsaved = await agent.stop(STOP_MS);
       await announcer?.withdraw();
       await journal.close();
@@ -145,10 +149,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
 }
 
-/** Rounds until one gets nowhere: what is left then cannot be released. */
+/** Until nothing is left that can be released, or time is up: gateways may have requests under way. */
 async function releaseAll(agent: SessionAgent): Promise<void> {
   const nothing = new Set<string>();
-  while ((await agent.releaseIdle(nothing, RELEASE_ROUND)).released > 0);
+  const until = performance.now() + STOP_MS;
+  while (agent.store === 'ok' && performance.now() < until) {
+    const { released, remaining, unprotected } = await agent.releaseIdle(nothing, RELEASE_ROUND);
+    if (remaining <= unprotected) return;
+    if (released === 0) await pause(RELEASE_PAUSE_MS);
+  }
 }
 
 function keyRing(texts: readonly string[] | undefined, fallback: Uint8Array): KeyRing {
