@@ -4,8 +4,6 @@ export type GenerateSession = (request: SessionRequest) => void;
 export interface SessionRequest {
   sessionID?: string;
   session?: unknown;
-  /** Express puts the response here. */
-  res?: { once(event: 'finish', listener: () => void): unknown } | undefined;
 }
 
 /** A session as it comes out of its JSON. */

@@ -241,17 +241,9 @@ export class StickshiftStore extends EventEmitter {
     const successor = request.sessionID ?? '';
     // An app that makes the same ID again means another session all the same.
     if (old === '' || successor === old) return this.#destroy(old);
-    this.#replace(old, successor);
-    request.res?.once('finish', () => {
-      const isSaved = this.#memory.get(successor) ?? this.#writes.get(successor);
-      // Nothing was to be kept, so there is nothing to wait for: an ordinary logout. It is sent on if the agent is away.
-      if (!isSaved && this.#writes.get(old)?.kind === 'replace') this.#destroy(old).catch(() => undefined);
-    });
-  }
-
-  #replace(id: string, successor: string): void {
-    this.#note(id, 'replace', () => ({ t: 'replace', id, successor }));
-    this.#drop(id);
+    // Before it is gone from here: when no more may be asked, it stays.
+    this.#note(old, 'replace', () => ({ t: 'replace', id: old, successor }));
+    this.#drop(old);
   }
 
   async #destroy(id: string): Promise<void> {

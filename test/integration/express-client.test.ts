@@ -38,7 +38,12 @@ async function appServer(t: TestContext, { timeout = 10_000 } = {}) {
   await server.source.start(server.listener);
   const store = new StickshiftStore({ agent: listen, timeout });
   store.on('agentDown', () => undefined);
-  const url = await served(t, smallShop(store));
+  const [arrived, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const pause = () => {
+    arrived.resolve();
+    return going.promise;
+  };
+  const url = await served(t, smallShop(store, pause));
   await server.listener.heardTimes('attached', 1);
   t.after(async () => {
     store.close();
@@ -47,6 +52,9 @@ async function appServer(t: TestContext, { timeout = 10_000 } = {}) {
   return Object.assign(server, {
     url,
     store,
+    /** Resolves when a slow request has arrived, which waits until it may go on. */
+    arrived: arrived.promise,
+    goOn: going.resolve,
     killAgent: () => server.source.stop(),
     reviveAgent: async () => {
       server.source = makeSource();
@@ -100,15 +108,36 @@ describe('an Express app with StickshiftStore', () => {
     assert.equal(two.listener.count('missed'), 0);
   });
 
-  test('a new ID at login ends the old session and begins another', async (t) => {
+  test('a new ID at login replaces the old session', async (t) => {
     const app = await appServer(t);
     const browser = app.browser();
     await browser.post('/cart/tea');
     const old = browser.sessionId;
     await browser.post('/login/ann');
     assert.notEqual(browser.sessionId, old);
-    assert.equal(app.listener.of(old, 'ended')[0]?.how, 'logout');
+    assert.deepEqual(app.listener.of(old).at(-1), {
+      what: 'replaced',
+      id: old,
+      successor: browser.sessionId,
+    });
+    assert.equal(app.listener.count('ended'), 0);
     assert.deepEqual(await browser.get('/cart'), ['tea']);
+    assert.deepEqual(await app.source.list(), [browser.sessionId]);
+  });
+
+  test('a request beside a login cannot bring the old session back, and the agent hears of it', async (t) => {
+    const app = await appServer(t);
+    app.listener.onReplaced = () => new Promise(() => undefined);
+    const browser = app.browser();
+    await browser.post('/cart/tea');
+    const old = browser.sessionId;
+    const slow = app.browser(browser.cookie).post('/slow/cake');
+    await app.arrived;
+    await browser.post('/login/ann');
+    const told = app.listener.of(old, 'changed').length;
+    app.goOn();
+    await slow;
+    assert.equal(app.listener.of(old, 'changed').length, told + 1);
     assert.deepEqual(await app.source.list(), [browser.sessionId]);
   });
 

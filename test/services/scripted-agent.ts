@@ -12,7 +12,7 @@ type Heard<Kind extends AppToAgent['t']> = Extract<AppToAgent, { t: Kind }>;
 export class ScriptedAgent implements AsyncDisposable {
   readonly path: string;
   readonly heard: AppToAgent[] = [];
-  /** Called for each line; the default greets the app and says `ok` to what it sets and destroys. */
+  /** Called for each line; the default greets the app and says `ok` to what it sets, destroys and replaces. */
   answer: (message: AppToAgent) => AgentToApp | undefined = agreeable;
   readonly #directory: string;
   readonly #sockets = new Set<Socket>();
@@ -88,6 +88,8 @@ export class ScriptedAgent implements AsyncDisposable {
 
 export function agreeable(message: AppToAgent): AgentToApp | undefined {
   if (message.t === 'hello') return { t: 'welcome', version: 1, backend: 'app-1' };
-  if (message.t === 'set' || message.t === 'destroy') return { t: 'ok', n: message.n };
+  if (message.t === 'set' || message.t === 'destroy' || message.t === 'replace') {
+    return { t: 'ok', n: message.n };
+  }
   return undefined;
 }

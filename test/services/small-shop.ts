@@ -10,8 +10,16 @@ declare module 'express-session' {
 
 const HOUR = 3_600_000;
 
-/** A shop of any legacy kind: login with a new session ID, cart, logout. */
-export function smallShop(store: session.Store): Express {
+/**
+ * A shop of any legacy kind: login with a new session ID, cart, logout.
+ *
+ * @param pause - what a request to `/slow/…` waits for between reading its session and changing it, and a login to `/slow-login/…`
+ *   between its two session IDs
+ */
+export function smallShop(
+  store: session.Store,
+  pause: () => Promise<void> = () => Promise.resolve(),
+): Express {
   const app = express();
   // Express prints the errors that tests provoke otherwise.
   app.set('env', 'test');
@@ -28,6 +36,12 @@ export function smallShop(store: session.Store): Express {
     request.session.basket = [...(request.session.basket ?? []), request.params.item];
     response.json(request.session.basket);
   });
+  app.post('/slow/:item', async (request, response) => {
+    const { basket } = request.session;
+    await pause();
+    request.session.basket = [...(basket ?? []), request.params.item];
+    response.json(request.session.basket);
+  });
   app.get('/cart', (request, response) => {
     response.json(request.session.basket ?? []);
   });
@@ -37,6 +51,17 @@ export function smallShop(store: session.Store): Express {
       if (error) return next(error);
       request.session.visitor = request.params.user;
       if (basket) request.session.basket = basket;
+      response.json({ id: request.sessionID });
+    });
+  });
+  app.post('/slow-login/:user', (request, response, next) => {
+    const { basket } = request.session;
+    request.session.regenerate(async (error) => {
+      if (error) return next(error);
+      request.session.visitor = request.params.user;
+      if (basket) request.session.basket = basket;
+      request.session.save();
+      await pause();
       response.json({ id: request.sessionID });
     });
   });

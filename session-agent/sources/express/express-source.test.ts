@@ -207,7 +207,50 @@ describe('what an app tells', () => {
     assert.ok(!peer.heard.some(({ t: kind }) => kind === 'ok'));
     tombstone.resolve();
     assert.equal((await peer.hears('ok')).n, 1);
-    assert.deepEqual(listener.of('a', 'changed'), []);
+    // Refused, and told all the same: the response of the request that tried must not go out.
+    assert.equal(listener.of('a', 'changed').length, 1);
+    assert.equal(listener.count('ended'), 1);
+  });
+
+  test('a replaced ID is refused at once, and answered for when nothing is under way any more', async (t) => {
+    const { source, listener, address } = await started(t);
+    const retired = Promise.withResolvers<void>();
+    listener.onReplaced = () => retired.promise;
+    using peer = await LinkPeer.attached(address, ['old']);
+    peer.say({ t: 'replace', n: 1, id: 'old', successor: 'new' });
+    peer.say({ t: 'set', n: 2, id: 'new', data: '{}', idleAt: LATER });
+    peer.say({ t: 'set', n: 3, id: 'old', data: '{}', idleAt: LATER });
+    assert.deepEqual((await peer.hears('error')).n, 3);
+    assert.deepEqual((await peer.hears('ok')).n, 2);
+    assert.deepEqual(await source.list(), ['new']);
+    assert.deepEqual(listener.of('old'), [
+      { what: 'replaced', id: 'old', successor: 'new' },
+      { what: 'changed', id: 'old' },
+    ]);
+    retired.resolve();
+    assert.equal((await peer.hears('ok', 2)).n, 1);
+  });
+
+  test('a replaced ID keeps what the app told of it before, until the agent has it forgotten', async (t) => {
+    const { source, listener, address } = await started(t);
+    using peer = await LinkPeer.attached(address);
+    peer.say({ t: 'set', n: 1, id: 'old', data: '"cart"', idleAt: LATER });
+    peer.say({ t: 'replace', n: 2, id: 'old', successor: 'new' });
+    await listener.heard('replaced', 'old');
+    assert.equal(Buffer.from((await source.capture('old'))?.data ?? []).toString(), '"cart"');
+  });
+
+  test('an ID that is good again after all can be put in and changed', async (t) => {
+    const { source, listener, address } = await started(t);
+    using peer = await LinkPeer.attached(address, ['old']);
+    peer.say({ t: 'replace', n: 1, id: 'old', successor: 'new' });
+    await peer.hears('ok');
+    const installing = source.install('old', { data: Buffer.from('"cart"'), idleAt: LATER });
+    peer.say({ t: 'ok', n: (await peer.hears('install')).n });
+    await installing;
+    peer.say({ t: 'set', n: 2, id: 'old', data: '"tea"', idleAt: LATER });
+    await listener.heard('changed', 'old');
+    assert.equal((await peer.hears('ok', 2)).n, 2);
   });
 
   test('a logout whose tombstone does not stand is answered with the reason', async (t) => {
