@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import pino from 'pino';
 import { type AgentConfig, configSchema } from '../config/schema.ts';
@@ -19,13 +22,23 @@ const keyOf = sessionKeyDeriver(secrets.sessionKey, 'shop');
 const logger = pino({ enabled: false });
 
 const running = new Set<RunningAgent>();
+const directories = new Set<string>();
 afterEach(async () => {
   for (const agent of running) await agent.stop();
   running.clear();
+  for (const directory of directories) rmSync(directory, { recursive: true });
+  directories.clear();
 });
 
 function config(listen = '127.0.0.1:0'): AgentConfig {
-  const agent = { pool: 'shop', listen, source: { type: 'express' as const, listen: '127.0.0.1:1' } };
+  const directory = mkdtempSync(join(tmpdir(), 'stickshift-agent-'));
+  directories.add(directory);
+  const agent = {
+    pool: 'shop',
+    listen,
+    source: { type: 'express' as const, listen: '127.0.0.1:1' },
+    journal: { directory },
+  };
   return configSchema.parse({ secret: SECRET, agents: { 'app-1': agent } }).agents['app-1'] ?? assert.fail();
 }
 

@@ -219,7 +219,8 @@ export class Journal {
       if (this.#live.size === 0 && batch.every(({ slot }) => slot === undefined)) {
         await this.#file.empty();
       } else {
-        if (this.#isTidyingDue(size)) await this.#tidy();
+        if (this.#retryAt > 0 && this.#waste > 0) await this.#makeRoom();
+        else if (this.#isTidyingDue(size)) await this.#tidy();
         let offset = await this.#file.append(Buffer.concat(batch.map(({ bytes }) => bytes)));
         for (const { bytes, key, slot } of batch) {
           if (slot) this.#put(key, { ...slot, offset });
@@ -241,11 +242,22 @@ export class Journal {
     }
   }
 
+  /** Bytes of the file that do not count any more. */
+  get #waste(): number {
+    return this.#file.size - this.#liveBytes;
+  }
+
   #isTidyingDue(coming: number): boolean {
-    const waste = this.#file.size - this.#liveBytes;
     // Room for the file that takes the place of this one must be left.
     const isTight = this.#file.size + this.#liveBytes + 2 * coming > this.#limit;
-    return waste > 0 && (isTight || waste > Math.max(SMALL_WASTE, this.#liveBytes));
+    return this.#waste > 0 && (isTight || this.#waste > Math.max(SMALL_WASTE, this.#liveBytes));
+  }
+
+  /** The disk was full a moment ago: it may be this file that fills it. */
+  async #makeRoom(): Promise<void> {
+    await this.#tidy().catch((error: unknown) => {
+      this.#logger.debug({ err: error }, 'the journal cannot be tidied up');
+    });
   }
 
   async #tidy(): Promise<void> {
