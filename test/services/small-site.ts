@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
 import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
 import { type RecordedLog, recordedLog } from '../../gateway/testing/recorded-log.ts';
-import type { RecordSummary } from '../../store/snapshot-store.ts';
+import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
 
@@ -30,19 +30,22 @@ export class SmallSite {
   readonly log: RecordedLog;
   /** What a lookup answers; throw to have the store fail. */
   lookup: () => RecordSummary | undefined;
+  /** How long the store says that it goes on settling. */
+  settlingMs = 0;
   #stopped = false;
 
   private constructor(
     gateway: RunningGateway,
     apps: readonly [SmallApp, SmallApp],
-    lookup: { now: SmallSite['lookup'] },
+    store: { lookup: SmallSite['lookup']; settlingMs: () => number },
     log: RecordedLog,
   ) {
     this.gateway = gateway;
     this.apps = apps;
     this.log = log;
-    this.lookup = lookup.now;
-    lookup.now = () => this.lookup();
+    this.lookup = store.lookup;
+    store.lookup = () => this.lookup();
+    store.settlingMs = () => this.settlingMs;
   }
 
   static async start(
@@ -79,11 +82,20 @@ export class SmallSite {
         },
       },
     } satisfies ConfigInput);
-    const lookup: { now: SmallSite['lookup'] } = { now: () => undefined };
-    const store = { ...emptyStore(), lookup: async () => lookup.now() };
+    const played: { lookup: SmallSite['lookup']; settlingMs: () => number } = {
+      lookup: () => undefined,
+      settlingMs: () => 0,
+    };
+    const store: SnapshotStore = {
+      ...emptyStore(),
+      lookup: async () => played.lookup(),
+      get settlingMs() {
+        return played.settlingMs();
+      },
+    };
     const log = recordedLog();
     const gateway = await startGateway({ config, logger: log.logger, store });
-    return new SmallSite(gateway, apps, lookup, log);
+    return new SmallSite(gateway, apps, played, log);
   }
 
   get url(): string {
