@@ -3,7 +3,7 @@ import type { CommitRate } from './commit-rate.ts';
 import type { HeldWrites } from './held-writes.ts';
 import type { Memory } from './memory.ts';
 import type { Takeover } from './takeover.ts';
-import type { DurabilityResults, Target } from './targets.ts';
+import { type DurabilityResults, type Target, waits } from './targets.ts';
 import { VARIANT_NAMES } from './variants.ts';
 
 const right = (...titles: string[]): Column[] => titles.map((title) => ({ title, align: 'right' }));
@@ -14,8 +14,11 @@ export function report(
   memory: Memory | undefined,
   targets: readonly Target[],
 ): string {
+  const [near, ...farther] = writes;
+  const far = farther.at(-1);
   return [
     ...writes.map(writesReport),
+    ...(near && far ? [waitsReport(near, far)] : []),
     ...(commits ? [commitsReport(commits)] : []),
     ...(takeovers.length > 0 ? [takeoversReport(takeovers)] : []),
     ...(memory ? [memoryReport(memory)] : []),
@@ -53,6 +56,17 @@ function writesReport({ delayMs, roundTrips, variants }: HeldWrites): string {
     table('write'),
     table('read'),
   ].join('');
+}
+
+function waitsReport(near: HeldWrites, far: HeldWrites): string {
+  return formatTable(
+    [{ title: 'waits for the store, one after the other' }, ...right('per write', 'per read')],
+    VARIANT_NAMES.map((name) => [
+      name,
+      waits(near, far, name, 'write').toFixed(2),
+      waits(near, far, name, 'read').toFixed(2),
+    ]),
+  );
 }
 
 function commitsReport({ perSecond }: CommitRate): string {

@@ -1,3 +1,4 @@
+import type { Kind } from '../processes/session-load.ts';
 import type { CommitRate } from './commit-rate.ts';
 import type { Drain } from './drain.ts';
 import type { HeldWrites } from './held-writes.ts';
@@ -41,7 +42,7 @@ export function judge({ writes, commits, takeovers, drains }: DurabilityResults)
   const [near, ...farther] = writes;
   const far = farther.at(-1);
   if (near && far) {
-    const trips = tripsInWrite(near, far, 'ack') - tripsInWrite(near, far, 'async');
+    const trips = waits(near, far, 'ack', 'write') - waits(near, far, 'async', 'write');
     targets.push({
       what: 'store round trips of a held write over async',
       target: '≤ 1',
@@ -79,11 +80,11 @@ export function judge({ writes, commits, takeovers, drains }: DurabilityResults)
 }
 
 /**
- * How often a write waits for the store, one wait after the other: by so many times the added round trip is its answer later.
+ * How often a request waits for the store, one wait after the other: by so many times the longer round trip is its answer later.
  * Commands that go out together count once.
  */
-export function tripsInWrite(near: HeldWrites, far: HeldWrites, name: VariantName): number {
-  const later = far.variants[name].latency.write.p50Millis - near.variants[name].latency.write.p50Millis;
+export function waits(near: HeldWrites, far: HeldWrites, name: VariantName, kind: Kind): number {
+  const later = far.variants[name].latency[kind].p50Millis - near.variants[name].latency[kind].p50Millis;
   return later / (far.roundTrips.commitMs - near.roundTrips.commitMs);
 }
 
