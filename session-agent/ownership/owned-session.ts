@@ -51,6 +51,8 @@ export class OwnedSession {
   journaled: { readonly changes: number; readonly seq: number } | undefined;
   /** The newest commit that replicas of the store have, and how many of them. */
   replicated = { seq: 0, replicas: 0 };
+  /** How many replicas were asked for last. They will be again, so a commit that nobody waits for yet goes to them too. */
+  usualReplicas = 0;
   /** How many of {@link changes} there were when a gateway was last told that all are saved. */
   answeredChanges = 0;
 

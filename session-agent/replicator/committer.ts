@@ -130,7 +130,7 @@ export class Committer {
       capture.giveUp(session, bytes.changes, 'not-capturable', sealed);
       return { outcome: 'unprotected' };
     }
-    const replicas = session.wantedReplicas;
+    const replicas = Math.max(session.wantedReplicas, session.usualReplicas);
     const result = await this.#send(session, bytes, sealed, replicas);
     if (result.outcome === 'committed') {
       const onReplicas = result.missing ? 0 : replicas;

@@ -84,6 +84,7 @@ export class Replicator {
     late: AbortSignal,
     { replicas, journal }: CommitWish = STORE_WISH,
   ): Promise<SessionCommit> {
+    session.usualReplicas = replicas;
     if (!session.isDirty) {
       if (session.unprotected) return Promise.resolve({ outcome: 'unprotected' });
       if (session.committedSeq === 0) return Promise.resolve({ outcome: 'not-held' });
