@@ -33,7 +33,6 @@ describe('a gateway whose store is settling', () => {
     site.settlingMs = 3_200;
     assert.equal((await fetch(site.url)).status, 200);
     site.lookup = () => recordOf('app-2', 3);
-    // Nothing of the lease is left to prove: the record was read, and its owner has the session.
     assert.equal(await (await visit(site)).text(), 'app-2');
   });
 
