@@ -12,6 +12,7 @@ import { ATTRIBUTE } from '../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { Counters } from './counters.ts';
 import { Adopts } from './handoff/adopts.ts';
+import { IdleReleases } from './handoff/idle-releases.ts';
 import { Misses } from './handoff/misses.ts';
 import { Reconciler } from './handoff/reconciler.ts';
 import { Rehydration } from './handoff/rehydration.ts';
@@ -98,6 +99,7 @@ export class SessionAgent implements SourceListener {
   readonly #commitAnswers: CommitAnswers;
   readonly #adopts: Adopts;
   readonly #releases: Releases;
+  readonly #idleReleases: IdleReleases;
   readonly #misses: Misses;
   readonly #reconciler: Reconciler;
   readonly #replay: Replay;
@@ -182,8 +184,10 @@ export class SessionAgent implements SourceListener {
     const isReady = () => this.#reconciler.notReady === undefined && options.barred?.() === undefined;
     const reconciled = () => this.#reconciler.whenReady();
     this.#commitAnswers = new CommitAnswers({ ...handoff, isReady, reconciled });
-    const releases = new Releases({ ...handoff, hasAccount: () => this.#reconciler.hasAccount });
+    const releases = new Releases(handoff);
+    const hasAccount = () => this.#reconciler.hasAccount;
     this.#releases = releases;
+    this.#idleReleases = new IdleReleases({ ...handoff, releases, hasAccount });
     this.#adopts = new Adopts({ ...handoff, isReady, releaseUnderWay: (id) => releases.underWay(id) });
     this.#misses = new Misses(handoff);
     const clearance = () => this.#clearance();
@@ -250,7 +254,7 @@ export class SessionAgent implements SourceListener {
   }
 
   releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer> {
-    return this.#releases.releaseIdle(except, limit);
+    return this.#idleReleases.releaseIdle(except, limit);
   }
 
   commit(

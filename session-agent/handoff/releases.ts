@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { ReleaseAnswer, ReleaseIdleAnswer } from '../../protocol/agent-api.ts';
+import type { ReleaseAnswer } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
@@ -15,23 +15,17 @@ import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
+import { assertSettled } from '../reseed/settled.ts';
 import type { SessionSource } from '../sources/session-source.ts';
 import { Slots } from './slots.ts';
-
-/** A call of `releaseIdle` answers after about this long with what it has done, so that the caller can show progress. */
-const IDLE_BUDGET_MS = 1_000;
-
-/** Sessions taken back from gateways together: their IDs fit into one answer. */
-const BATCH = 200;
-
-/** How long gateways have for agreeing to a whole batch, before they are asked for each session by itself, milliseconds. */
-const TOGETHER_MS = 250;
 
 /** Gateways may have requests under way that end soon. A session that is busy for longer stays, milliseconds. */
 const BUSY_MS = 10_000;
 
 /** Whoever waits for a release is told after this long that it is still going on; gateways hang up after 2 s, milliseconds. */
 const PATIENCE_MS = 1_500;
+
+const STILL_MOVING = { outcome: 'unknown', code: 'SESSION_MOVING' } as const;
 
 /** A stale final commit, or a record that the store lost, is mended and tried again; not for ever. */
 const ATTEMPTS = 3;
@@ -51,8 +45,6 @@ export interface ReleasesParts {
   readonly forgetter: Forgetter;
   readonly leases: Leases;
   readonly logger: Logger;
-  /** False as long as the app may hold sessions that the agent does not know of. */
-  readonly hasAccount: () => boolean;
   /** Final commits under way at once. */
   readonly concurrency: number;
 }
@@ -66,8 +58,6 @@ export class Releases {
   readonly #parts: ReleasesParts;
   readonly #slots: Slots;
   readonly #underWay = new Map<string, Promise<ReleaseAnswer>>();
-  /** Sessions for which some gateway did not agree in time when last asked. */
-  #busy: ReadonlySet<string> = new Set();
 
   constructor(parts: ReleasesParts) {
     this.#parts = parts;
@@ -79,8 +69,9 @@ export class Releases {
    * have not agreed yet; it goes on.
    */
   async release(sessionId: string): Promise<ReleaseAnswer> {
-    const { source, owned, queue, leases } = this.#parts;
+    const { source, store, owned, queue } = this.#parts;
     try {
+      assertSettled(store);
       if (!this.#underWay.has(sessionId) && !owned.get(sessionId)) {
         await source.refresh(sessionId);
         this.#assertNotLoggedOut(sessionId);
@@ -89,10 +80,8 @@ export class Releases {
     } catch (error) {
       return this.#failed(sessionId, error);
     }
-    const release =
-      this.#underWay.get(sessionId) ??
-      this.#begin(sessionId, leases.agreed(leases.recall([sessionId], 'release'), BUSY_MS));
-    return (await within(release, PATIENCE_MS)) ?? { outcome: 'unknown', code: 'SESSION_MOVING' };
+    const release = this.#underWay.get(sessionId) ?? this.begin(sessionId, this.agreed([sessionId]));
+    return (await within(release, PATIENCE_MS)) ?? STILL_MOVING;
   }
 
   /**
@@ -100,72 +89,25 @@ export class Releases {
    * write could slip in behind the final capture. `SESSION_MOVING` when it takes too long to wait for.
    */
   underWay(sessionId: string): Promise<ReleaseAnswer> | undefined {
-    return this.#underWay.has(sessionId) ? this.release(sessionId) : undefined;
+    const release = this.#underWay.get(sessionId);
+    return release && within(release, PATIENCE_MS).then((answer) => answer ?? STILL_MOVING);
   }
 
-  /**
-   * Releases up to `limit` sessions that are not in `except`. Those that cannot be saved stay, and for now those with a request
-   * under way at another gateway.
-   *
-   * @throws StickshiftError `SOURCE_FAILED` while the agent does not know what the app holds: "none left" would not be true
-   */
-  async releaseIdle(except: ReadonlySet<string>, limit: number): Promise<ReleaseIdleAnswer> {
-    const { owned, health, hasAccount } = this.#parts;
-    if (!hasAccount()) {
-      throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
-    }
-    const until = performance.now() + IDLE_BUDGET_MS;
-    const candidates = owned.values();
-    const busy = new Set<string>();
-    let released = 0;
-    do {
-      const batch: string[] = [];
-      for (const { id, unprotected, waiters } of candidates) {
-        if (except.has(id) || unprotected || waiters.size > 0 || this.#underWay.has(id)) continue;
-        batch.push(id);
-        if (batch.length >= Math.min(BATCH, limit - released)) break;
-      }
-      if (batch.length === 0) break;
-      released += await this.#releaseBatch(batch, until, busy);
-      // While the store is away every further release would only wait for it.
-    } while (health.isOk && performance.now() < until && released < limit);
-    this.#busy = busy;
-    return { released, remaining: owned.remaining, unprotected: owned.unprotected };
+  isUnderWay(sessionId: string): boolean {
+    return this.#underWay.has(sessionId);
   }
 
-  /** Releases those of the batch that all gateways agree to let go of before `until`; notes the others in `busy`. */
-  async #releaseBatch(sessionIds: readonly string[], until: number, busy: Set<string>): Promise<number> {
-    const { leases, health } = this.#parts;
-    const agreed = (ids: readonly string[], patienceMs: number): Promise<boolean> =>
-      leases.agreed(
-        leases.recall(ids, 'release'),
-        Math.min(patienceMs, Math.max(0, until - performance.now())),
-      );
-    const idle = sessionIds.filter((id) => !this.#busy.has(id));
-    const together = idle.length > 0 ? agreed(idle, TOGETHER_MS) : Promise.resolve(false);
-    const releases = sessionIds.map(async (id) => {
-      const isAgreed = this.#busy.has(id)
-        ? agreed([id], BUSY_MS)
-        : together.then((all) => all || agreed([id], BUSY_MS));
-      void isAgreed.then((yes) => {
-        if (!yes) busy.add(id);
-      });
-      const { outcome } = await this.#begin(id, isAgreed, () => health.isOk && performance.now() < until);
-      return outcome;
-    });
-    return (await Promise.all(releases)).filter((outcome) => outcome !== 'unknown').length;
+  /** Whether all gateways agree to let go of the sessions, before they have been busy with them for too long. */
+  agreed(sessionIds: readonly string[], patienceMs = BUSY_MS): Promise<boolean> {
+    const { leases } = this.#parts;
+    return leases.agreed(leases.recall(sessionIds, 'release'), patienceMs);
   }
 
-  /** From now on nobody is told that the session is here. It is released once it is `agreed`, if that is `due` then. */
-  #begin(
-    sessionId: string,
-    agreed: Promise<boolean>,
-    due: () => boolean = () => true,
-  ): Promise<ReleaseAnswer> {
-    const stays = { outcome: 'unknown', code: 'SESSION_MOVING' } as const;
+  /** From now on nobody is told that the session is here. It is released as soon as gateways have `agreed`, or stays. */
+  begin(sessionId: string, agreed: Promise<boolean>): Promise<ReleaseAnswer> {
     const release = agreed
-      .then((isAgreed) =>
-        isAgreed ? this.#slots.run(async () => (due() ? this.#carryOut(sessionId) : stays)) : stays,
+      .then((isAgreed): Promise<ReleaseAnswer> | ReleaseAnswer =>
+        isAgreed ? this.#slots.run(() => this.#carryOut(sessionId)) : STILL_MOVING,
       )
       .finally(() => this.#underWay.delete(sessionId));
     this.#underWay.set(sessionId, release);
@@ -199,6 +141,7 @@ export class Releases {
   }
 
   async #release(sessionId: string): Promise<ReleaseAnswer> {
+    assertSettled(this.#parts.store);
     this.#assertNotLoggedOut(sessionId);
     const session = this.#parts.owned.get(sessionId);
     if (!session) return { outcome: 'not-held' };
