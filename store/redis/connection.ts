@@ -91,8 +91,13 @@ export class RedisConnection {
   }
 
   async ask<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
-    if (!this.ready) throw this.#unavailable(operation);
+    this.assertReady(operation);
     return this.#bounded(operation, send);
+  }
+
+  /** @throws StickshiftError that says why nothing can be sent now */
+  assertReady(operation: string): void {
+    if (!this.ready) throw this.#unavailable(operation);
   }
 
   /**

@@ -64,9 +64,11 @@ export class RedisSnapshotStore implements SnapshotStore {
   readonly #settling: Settling;
   readonly #watch: LineageWatch;
   readonly #doubt: ClusterDoubt | undefined;
-  /** `undefined` in a cluster. */
-  readonly #replicated: ReplicatedWrites | undefined;
+  /** By number of replicas: those who wait for few are not held up by those who wait for many. */
+  readonly #replicated = new Map<number, ReplicatedWrites>();
+  readonly #openForReplicas: () => RedisConnection;
   readonly #replicas: number;
+  readonly #timeoutMs: number;
 
   private constructor(options: RedisStoreOptions) {
     const { target, commandTimeout, settle, installation, logger } = options;
@@ -79,11 +81,11 @@ export class RedisSnapshotStore implements SnapshotStore {
     this.#watch = new LineageWatch(() => connection.reintroduce(), settle, logger);
     if (connection.cluster) {
       this.#doubt = new ClusterDoubt(connection.cluster, () => connection.reintroduce(), logger);
-    } else {
-      const purpose = logger.child({ connection: 'replicated writes' });
-      const open = () => new RedisConnection({ target, commandTimeout, introduction, logger: purpose });
-      this.#replicated = new ReplicatedWrites(open, commandTimeout);
     }
+    const purpose = logger.child({ connection: 'replicated writes' });
+    this.#openForReplicas = () =>
+      new RedisConnection({ target, commandTimeout, introduction, logger: purpose });
+    this.#timeoutMs = commandTimeout;
   }
 
   /** Returns connected, or after a failed attempt; then it goes on trying, and operations reject until it succeeds. */
@@ -215,21 +217,29 @@ export class RedisSnapshotStore implements SnapshotStore {
 
   async close(): Promise<void> {
     this.#watch.stop();
-    await Promise.all([this.#connection.close(), this.#replicated?.close()]);
+    const writers = [...this.#replicated.values()];
+    await Promise.all([this.#connection, ...writers].map((each) => each.close()));
   }
 
-  #write(
+  async #write(
     script: ScriptName,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
     replicas = 0,
   ): Promise<Reply> {
     if (replicas === 0) return this.#connection.run(script, keys, args);
-    if (this.#replicated === undefined) {
+    if (this.#connection.cluster) {
       const why = 'durability `replica` is not available in a Redis Cluster';
-      return Promise.reject(new StickshiftError('STORE_REFUSED', `${script}: ${why}`));
+      throw new StickshiftError('STORE_REFUSED', `${script}: ${why}`);
     }
-    return this.#replicated.run(script, keys, args, replicas);
+    // One connection says for both that the store is away.
+    this.#connection.assertReady(script);
+    let writes = this.#replicated.get(replicas);
+    if (writes === undefined) {
+      writes = new ReplicatedWrites(this.#openForReplicas, replicas, this.#timeoutMs);
+      this.#replicated.set(replicas, writes);
+    }
+    return writes.run(script, keys, args);
   }
 }
 

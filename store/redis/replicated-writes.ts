@@ -11,7 +11,6 @@ interface Write {
   readonly script: ScriptName;
   readonly keys: readonly string[];
   readonly args: readonly (string | Buffer)[];
-  readonly replicas: number;
   /** On the clock of `performance.now()`. */
   readonly deadline: number;
   readonly resolve: (reply: Reply) => void;
@@ -21,34 +20,34 @@ interface Write {
 }
 
 /**
- * Writes that must reach replicas before they are answered. WAIT blocks its connection, so they have one of their own,
- * and many of them share one WAIT: the next batch gathers while one is under way.
+ * Writes that must reach so many replicas before they are answered. WAIT blocks its connection, so they have one of
+ * their own, and many of them share one WAIT: the next batch gathers while one is under way.
  */
 export class ReplicatedWrites {
   readonly #open: () => RedisConnection;
+  readonly #replicas: number;
   readonly #timeoutMs: number;
   readonly #queue: Write[] = [];
   #connection: RedisConnection | undefined;
   #working = false;
 
-  /** @param open - called for the first write */
-  constructor(open: () => RedisConnection, timeoutMs: number) {
+  /**
+   * @param open - called for the first write
+   * @param replicas - how many each write waits for
+   */
+  constructor(open: () => RedisConnection, replicas: number, timeoutMs: number) {
     this.#open = open;
+    this.#replicas = replicas;
     this.#timeoutMs = timeoutMs;
   }
 
   /**
-   * Runs a script; resolves with its reply when `replicas` replicas have what it wrote. A reply that says that nothing
-   * of the caller's stands waits for nobody.
+   * Runs a script; resolves with its reply when the replicas have what it wrote. A reply that says that nothing of the
+   * caller's stands waits for nobody.
    *
    * @throws StickshiftError `STORE_NOT_REPLICATED`: written, but not known to have reached so many in time
    */
-  run(
-    script: ScriptName,
-    keys: readonly string[],
-    args: readonly (string | Buffer)[],
-    replicas: number,
-  ): Promise<Reply> {
+  run(script: ScriptName, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const over = () => {
         clearTimeout(timer);
@@ -58,7 +57,6 @@ export class ReplicatedWrites {
         script,
         keys,
         args,
-        replicas,
         deadline: performance.now() + this.#timeoutMs,
         resolve: (reply) => {
           over();
@@ -112,12 +110,11 @@ export class ReplicatedWrites {
       const left = Math.floor(timeLeft(writes));
       // 0 would be for ever.
       if (left < 1) return;
-      const most = Math.max(...writes.map(({ replicas }) => replicas));
-      const reached = await connection.ask('wait', (client) => client.wait(most, left));
+      const reached = await connection.ask('wait', (client) => client.wait(this.#replicas, left));
       for (const [write, reply] of written) {
         if (write.progress === 'over') continue;
-        if (reached >= write.replicas) write.resolve(reply);
-        else write.reject(notReplicated(write, `reached ${reached} of ${write.replicas} replicas in time`));
+        if (reached >= this.#replicas) write.resolve(reply);
+        else write.reject(notReplicated(write, `reached ${reached} of ${this.#replicas} replicas in time`));
       }
     } catch (error) {
       const { code, message } = asStickshiftError(error);
