@@ -29,6 +29,14 @@ sessionSourceContract('express', { skip: false }, async () => {
         return found && Buffer.from(JSON.stringify(found));
       },
       logOut: (id) => store.destroy(id),
+      changeId: async (id, successor, data) => {
+        store.generate = (request) => {
+          request.sessionID = successor;
+        };
+        await new Promise((resolve) => store.regenerate({ sessionID: id }, resolve));
+        await store.set(successor, session(data));
+      },
+      saysWhy: true,
     },
     close: async () => {
       store.close();

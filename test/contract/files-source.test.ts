@@ -59,6 +59,11 @@ function contractOf(name: string, layout: Layout): void {
           throw error;
         }),
       logOut: (id) => unlink(pathOf(id)),
+      changeId: async (id, successor, data) => {
+        await unlink(pathOf(id));
+        await layout.write(pathOf(successor), data);
+      },
+      saysWhy: false,
     };
     return {
       source,

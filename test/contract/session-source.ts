@@ -24,6 +24,10 @@ export interface AppUnderTest {
   /** The content that the app finds without asking the source. */
   read(id: string): Promise<Uint8Array | undefined>;
   logOut(id: string): Promise<void>;
+  /** Goes on with the session under another ID, as at a login. */
+  changeId(id: string, successor: string, data: Uint8Array): Promise<void>;
+  /** Whether the source can tell that a session has been logged out, or another one has taken its place; or only that it is gone. */
+  readonly saysWhy: boolean;
 }
 
 /** What every `SessionSource` has to do. Each test has sessions of its own; the app may hold others. */
@@ -112,7 +116,7 @@ export function sessionSourceContract(
       const id = await written('to be logged out');
       await app.logOut(id);
       const { how } = await listener.heard('ended', id);
-      assert.equal(how, 'logout');
+      assert.equal(how, app.saysWhy ? 'logout' : 'removed');
       assert.equal(await source.capture(id), undefined);
       assert.ok(!(await source.list()).includes(id));
     });
@@ -122,6 +126,40 @@ export function sessionSourceContract(
       await app.logOut(id);
       await source.refresh(id);
       assert.equal(listener.of(id, 'ended').length, 1);
+    });
+
+    test('a change of ID has been told of when refresh resolves: the old one is gone, the new one is there', async () => {
+      const id = await written('a cart');
+      const told = listener.of(id).length;
+      const successor = app.newId();
+      await app.changeId(id, successor, app.content('a cart and a name'));
+      await Promise.all([source.refresh(id), source.refresh(successor)]);
+      const expected = app.saysWhy
+        ? { what: 'replaced' as const, id, successor }
+        : { what: 'ended' as const, id, how: 'removed' as const };
+      assert.deepEqual(listener.of(id).slice(told), [expected]);
+      assert.ok(listener.of(successor, 'changed').length > 0);
+      assertContent((await source.capture(successor))?.data, 'a cart and a name');
+      assert.ok(!(await source.list()).includes(id));
+      assert.equal(await app.read(id), undefined);
+    });
+
+    test('a session that was removed, or went on under another ID, can be put back', async () => {
+      for (const go of [
+        (id: string) => app.changeId(id, app.newId(), app.content('a cart and a name')),
+        (id: string) => (app.saysWhy ? source.forget(id) : app.logOut(id)),
+      ]) {
+        const id = await written('a cart');
+        await go(id);
+        await source.refresh(id);
+        await source.install(id, { data: app.content('a cart'), idleAt: now() + app.lifetime });
+        assertContent(await app.read(id), 'a cart');
+        const told = listener.of(id, 'changed').length;
+        await app.write(id, app.content('a cart with tea'));
+        await source.refresh(id);
+        assert.ok(listener.of(id, 'changed').length > told);
+        assertContent((await source.capture(id))?.data, 'a cart with tea');
+      }
     });
 
     test('installs a session that the app does not hold, with its deadline, and tells nothing of it', async () => {

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { createFilesSource } from '../../session-agent/sources/files/files-source.ts';
 import { RecordingListener } from '../contract/session-source/recording-listener.ts';
 import { PhpRequest, phpRequired, phpSettings, startPhpServer } from '../services/php.ts';
 
 const LIFETIME = 1_440_000;
+/** By then a lock that is waited for has been looked at, milliseconds. */
+const LOCK_NOTICED = 500;
+const REGENERATED_LOGOUT =
+  "$_SESSION = []; session_regenerate_id(true); pause('locked'); session_write_close();";
 const logger = pino({ level: 'silent' });
 const text = (data: Uint8Array | undefined) => (data ? Buffer.from(data).toString() : undefined);
 
@@ -172,25 +177,94 @@ describe('PHP sessions in files', phpRequired(), () => {
     assert.equal((await source.capture('abc'))?.data.length, 0);
   });
 
-  test('session_destroy is a logout', async (t) => {
+  test('session_destroy removes the session', async (t) => {
     const { source, listener, run } = await application(t);
     await run('abc', `$_SESSION['user'] = 7;`);
     await source.refresh('abc');
     await run('abc', 'session_destroy();');
     await source.refresh('abc');
-    assert.equal(listener.of('abc', 'ended')[0]?.how, 'logout');
+    assert.equal(listener.of('abc', 'ended')[0]?.how, 'removed');
   });
 
-  test('session_regenerate_id(true) ends one session and begins another', async (t) => {
+  test('session_regenerate_id(true) removes one session and begins another', async (t) => {
     const { source, listener, run } = await application(t);
     await run('abc', `$_SESSION['user'] = 7;`);
     await source.refresh('abc');
     const fresh = await run('abc', 'session_regenerate_id(true); echo session_id();');
     await source.refresh('abc');
     await source.refresh(fresh);
-    assert.equal(listener.of('abc', 'ended')[0]?.how, 'logout');
+    assert.equal(listener.of('abc', 'ended')[0]?.how, 'removed');
     assert.equal(text((await source.capture(fresh))?.data), 'user|i:7;');
   });
+
+  test('session_regenerate_id(false) leaves the old session as it was', async (t) => {
+    const { source, listener, run } = await application(t);
+    await run('abc', `$_SESSION['user'] = 7;`);
+    await source.refresh('abc');
+    const fresh = await run(
+      'abc',
+      `$_SESSION['user'] = 8; session_regenerate_id(); $_SESSION['user'] = 9; echo session_id();`,
+    );
+    await source.refresh('abc');
+    await source.refresh(fresh);
+    assert.deepEqual(listener.of('abc', 'ended'), []);
+    assert.equal(text((await source.capture('abc'))?.data), 'user|i:8;');
+    assert.equal(text((await source.capture(fresh))?.data), 'user|i:9;');
+  });
+
+  test('PHP that dies before it writes the session, while that is waited for, is not believed to have changed nothing', async (t) => {
+    const { source, run, request } = await application(t);
+    await run('abc', `$_SESSION['cart'] = 'old';`);
+    await source.refresh('abc');
+    const running = request('abc', `$_SESSION['cart'] = 'answered for'; pause('answered');`);
+    await running.at('answered');
+    const refreshing = assert.rejects(source.refresh('abc'), { code: 'SOURCE_FAILED', message: /died/ });
+    await pause(LOCK_NOTICED);
+    await running.kill();
+    await refreshing;
+    await source.refresh('abc');
+    assert.equal(text((await source.capture('abc'))?.data), 'cart|s:3:"old";');
+  });
+
+  test('PHP that dies between removing a session and writing the next leaves no doubt that something is missing', async (t) => {
+    const { source, listener, run, request, directory } = await application(t);
+    await run('abc', `$_SESSION['cart'] = 'old';`);
+    await source.refresh('abc');
+    const running = request('abc', `session_regenerate_id(true); $_SESSION['user'] = 7; pause('answered');`);
+    await running.at('answered');
+    const [fresh = ''] = (await readdir(directory)).map((name) => name.slice('sess_'.length));
+    const refreshing = assert.rejects(source.refresh(fresh), { code: 'SOURCE_FAILED', message: /died/ });
+    await pause(LOCK_NOTICED);
+    await running.kill();
+    await refreshing;
+    await source.refresh('abc');
+    assert.equal(listener.of('abc', 'ended')[0]?.how, 'removed');
+    await source.install('abc', { data: Buffer.from('cart|s:3:"old";'), idleAt: Date.now() + LIFETIME });
+    assert.equal(await run('abc', `echo $_SESSION['cart'];`), 'old');
+    assert.equal(await source.capture(fresh), undefined);
+  });
+
+  for (const [what, before, code] of [
+    ['changes nothing', `$_SESSION['cart'] = 'tea';`, `pause('locked'); session_write_close();`],
+    ['thinks better of it', `$_SESSION['cart'] = 'tea';`, `pause('locked'); session_abort();`],
+    ['leaves an empty session empty', '', `pause('locked'); session_write_close();`],
+    ['empties a session and gives it another ID', `$_SESSION['a'] = 1;`, REGENERATED_LOGOUT],
+  ] as const) {
+    test(`a request that ${what} and lives on is believed`, async (t) => {
+      const { source, run, request, directory } = await application(t);
+      await run('abc', before);
+      await source.refresh('abc');
+      const running = request('abc', `${code} pause('free');`);
+      await running.at('locked');
+      const [id = ''] = (await readdir(directory)).map((name) => name.slice('sess_'.length));
+      const refreshing = source.refresh(id);
+      await pause(LOCK_NOTICED);
+      running.goOn();
+      await refreshing;
+      running.goOn();
+      await running.ended();
+    });
+  }
 
   test('what garbage collection removes has expired', async (t) => {
     const { source, listener, run, file } = await application(t);

@@ -57,6 +57,13 @@ export class PhpRequest {
     this.#process.stdin.write('\n');
   }
 
+  /** SIGKILL. Resolves when the process is gone, and with it its locks. */
+  async kill(): Promise<void> {
+    const gone = once(this.#process, 'close');
+    this.#process.kill('SIGKILL');
+    await gone;
+  }
+
   /** Resolves to what it printed. */
   async ended(): Promise<string> {
     const { exitCode } = this.#process;

@@ -8,6 +8,7 @@ import type { FileFormat } from './file-format.ts';
 import type { FileNaming } from './file-naming.ts';
 import { changeBetween, isUnchanged, type KnownFile, seen, seenStamp } from './known-files.ts';
 import type { OneAtATime } from './one-at-a-time.ts';
+import { ReleasedLock } from './released-lock.ts';
 import {
   asSourceFailure,
   ignoring,
@@ -115,7 +116,7 @@ export class FileTracker {
    * Looks at a session's file and reports what has changed. To be called in turn for the session.
    *
    * With a `deadline` (by `performance.now()`) it waits until the app has finished with the file and reads it whatever
-   * its stamp; it rejects with `SOURCE_FAILED` when that takes too long.
+   * its stamp; it rejects with `SOURCE_FAILED` when that takes too long, or when the app has died instead.
    */
   async look(id: string, deadline?: number): Promise<void> {
     const at = Date.now();
@@ -128,8 +129,12 @@ export class FileTracker {
     if (deadline === undefined && before && isUnchanged(before, stat)) return;
     if (!before && !this.#hasRoom()) return;
 
-    const content = await readFile(path, deadline ?? performance.now() + SHORT_LOCK);
+    const lock = deadline === undefined ? undefined : new ReleasedLock(stat, at);
+    const content = await readFile(path, deadline ?? performance.now() + SHORT_LOCK, lock?.onHeld);
     if (content === undefined) return this.#gone(id, before);
+    if (content !== 'busy' && (await lock?.isOfTheDead(content))) {
+      throw new StickshiftError('SOURCE_FAILED', 'the app died before it had written the session');
+    }
     if (content === 'busy') {
       if (deadline !== undefined)
         throw new StickshiftError('SOURCE_FAILED', 'the app keeps the session locked');
@@ -167,7 +172,7 @@ export class FileTracker {
       );
       return;
     }
-    const how = mtimeOf(before.stamp) + lifetime <= Date.now() ? 'expired' : 'logout';
+    const how = mtimeOf(before.stamp) + lifetime <= Date.now() ? 'expired' : 'removed';
     listener.ended(id, how).catch((error: unknown) => {
       logger.warn({ err: error, how }, 'a session that has ended could not be ended everywhere');
     });

@@ -300,12 +300,12 @@ describe('a file that changes', () => {
 });
 
 describe('a file that vanishes', () => {
-  test('was logged out when its session was young', async (t) => {
+  test('was removed by the app when its session was young', async (t) => {
     const { source, listener, write, file } = await started(t);
     await write('a', 'one');
     await source.refresh('a');
     await unlink(file('a'));
-    assert.equal((await listener.heard('ended', 'a')).how, 'logout');
+    assert.equal((await listener.heard('ended', 'a')).how, 'removed');
   });
 
   test('expired when its session was old', async (t) => {

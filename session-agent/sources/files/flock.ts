@@ -27,12 +27,21 @@ export function tryLock(fd: number, kind: LockKind): boolean {
 /**
  * Takes a lock, waiting until `deadline` (by `performance.now()`) for whoever holds it. False when it was not to be
  * had; it is tried once even when the deadline has passed.
+ *
+ * @param onHeld - called when somebody has had the lock for more than a moment
  */
-export async function lockBefore(deadline: number, fd: number, kind: LockKind): Promise<boolean> {
+export async function lockBefore(
+  deadline: number,
+  fd: number,
+  kind: LockKind,
+  onHeld?: () => Promise<void>,
+): Promise<boolean> {
   for (let delay = 1; ; delay = Math.min(delay * 2, LONGEST_PAUSE)) {
     if (tryLock(fd, kind)) return true;
     const left = deadline - performance.now();
     if (left <= 0) return false;
+    // Not at the first attempt: one that only reads has the lock for less than it takes to ask who has it.
+    if (delay === 2) await onHeld?.();
     await pause(Math.min(delay, left));
   }
 }

@@ -14,7 +14,7 @@ export interface KnownFile {
  * File systems take a file's time from a clock that ticks every few milliseconds. Two writes within one tick give the
  * same stamp, so one that is younger than this when it is read proves nothing.
  */
-const CLOCK_TICK = 50;
+export const CLOCK_TICK = 50;
 
 /** @param at - when the look began, so that what was written during it counts as unseen */
 export function seen(content: FileContent, at: number): KnownFile {

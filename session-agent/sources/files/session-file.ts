@@ -51,13 +51,19 @@ export async function statFile(path: string): Promise<FileStat | undefined> {
 /**
  * Reads a file under a shared lock, so never in the middle of a write by a handler that locks; without a lock it is
  * read again until nothing changed meanwhile. `busy`: not to be had before the deadline. `undefined`: no such file.
+ *
+ * @param onHeld - called while somebody has it locked
  */
-export async function readFile(path: string, deadline: number): Promise<FileContent | 'busy' | undefined> {
+export async function readFile(
+  path: string,
+  deadline: number,
+  onHeld?: () => Promise<void>,
+): Promise<FileContent | 'busy' | undefined> {
   for (;;) {
     const file = await openRegular(path, READ);
     if (!file) return undefined;
     try {
-      if (!(await lockBefore(deadline, file.fd, 'shared'))) return 'busy';
+      if (!(await lockBefore(deadline, file.fd, 'shared', onHeld))) return 'busy';
       const before = await file.stat({ bigint: true });
       // Removed or replaced while this waited for the lock: what is at the path now is another file.
       if (before.nlink === 0n) continue;
