@@ -120,6 +120,28 @@ test('every start has its own incarnation', async () => {
   assert.notEqual(await incarnation(first), await incarnation(second));
 });
 
+test('a second agent of the same backend is not ready and takes nothing over, until the first has stopped', async () => {
+  const store = new MemoryStore();
+  const backendUrl = 'http://127.0.0.1:8000';
+  const first = await start({ store, backendUrl });
+  // The source is the one that `start` made, which the second agent does not share.
+  await first.ready();
+  first.source.write('alice', 'one pear');
+  await until(() => store.records.size === 1);
+
+  const second = await start({ store, backendUrl });
+  second.source.sessions.set('alice', { data: Buffer.from('an older pear'), idleAt: Date.now() + 60_000 });
+  second.source.listener.attached();
+  const readiness = async () => (await (await second.call(AGENT_API.ready)).json()) as AgentReadiness;
+  await until(async () => (await readiness()).reason?.includes(first.agent.address) ?? false);
+  await assert.rejects(second.source.listener.missed('bob'), { code: 'BACKEND_CLAIMED' });
+  assert.equal(store.records.get(keyOf('alice'))?.epoch, 1);
+
+  running.delete(first.agent);
+  await first.agent.stop();
+  await until(async () => (await readiness()).ready);
+});
+
 test('the status shows what is at risk', async () => {
   const { source, store, call, ready } = await start();
   await ready();

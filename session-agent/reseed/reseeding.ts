@@ -13,10 +13,11 @@ import type { Replicator } from '../replicator/replicator.ts';
 import { BACKOFF, type BackoffTimes, jitteredBackoff, type StoreHealth } from '../replicator/store-health.ts';
 import type { Tombstones } from './tombstones.ts';
 
-/** How often an agent that is not done says so, milliseconds; … */
-const PROLONG_EVERY_MS = 1_000;
-/** … and for how long it asks each time: a few of its calls may get lost. */
-const PROLONG_MS = 5_000;
+/** An agent that is not done when so little is left of the settling, milliseconds, … */
+const SHORT_MS = 1_500;
+/** … asks for so much more; a call or two may get lost. */
+const PROLONG_MS = 3_000;
+const LOOK_EVERY_MS = 500;
 
 export interface ReseedingParts {
   readonly backend: string;
@@ -95,11 +96,11 @@ export class Reseeding {
 
   async #prolong(signal: AbortSignal): Promise<void> {
     const { store, logger } = this.#parts;
-    while (!signal.aborted) {
+    for (; !signal.aborted; await pause(LOOK_EVERY_MS, signal)) {
+      if (store.settlingMs >= SHORT_MS) continue;
       await store.prolongSettling(PROLONG_MS).catch((error: unknown) => {
         logger.debug({ err: error }, 'the settling of the store could not be prolonged');
       });
-      await pause(PROLONG_EVERY_MS, signal);
     }
   }
 
