@@ -54,13 +54,14 @@ export async function runChaos(
   });
   const population = new Population(options.clients, installation, history, random);
   const progress = setInterval(() => say(progressOf(history)), PROGRESS_MS);
-  const settle = async () => {
-    const wrong = await untilSettled(installation, population, history, signal);
+  const settle = async (clients?: Population) => {
+    const wrong = await untilSettled(installation, clients, history, signal);
     if (wrong !== undefined) onProblem(`not well again: ${wrong}`);
   };
   try {
-    population.start();
     await settle();
+    population.start();
+    await settle(population);
     const until = history.now() + options.minutes * 60_000;
     const over = AbortSignal.any([signal, AbortSignal.timeout(options.minutes * 60_000)]);
     for (const round of control ? repeated(control.rounds) : available()) {
@@ -77,7 +78,7 @@ export async function runChaos(
         },
         over,
       );
-      await settle();
+      await settle(population);
     }
     if (!signal.aborted) await population.finish();
   } finally {

@@ -13,32 +13,31 @@ const LONG_EXPOSURE_MS = 1_000;
 
 /**
  * Waits until every gateway sees every backend well, every agent has committed what it had, and every client has been
- * served since.
+ * served since. Clients that are not there yet need not be.
  *
  * @returns undefined, or what was still wrong when there was no more patience
  */
 export async function untilSettled(
   installation: Installation,
-  population: Population,
+  population: Population | undefined,
   history: HistoryRecorder,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const giveUp = performance.now() + WITHIN_MS;
   let wellSince: number | undefined;
-  for (;;) {
+  while (!signal.aborted) {
     let wrong = await whatIsWrong(installation);
     if (wrong !== undefined) wellSince = undefined;
     else {
       wellSince ??= history.now();
-      const since = wellSince;
-      const waiting = population.clients.filter(({ lastGoodAt }) => lastGoodAt < since).length;
+      const waiting = population?.unservedSince(wellSince) ?? 0;
       if (waiting === 0) return undefined;
       wrong = `${waiting} clients were not served`;
     }
-    if (signal.aborted) return undefined;
     if (performance.now() > giveUp) return wrong;
     await sleep(POLL_MS);
   }
+  return undefined;
 }
 
 async function whatIsWrong(installation: Installation): Promise<string | undefined> {

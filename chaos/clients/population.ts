@@ -16,7 +16,7 @@ const FINAL_PAUSE_MS = 200;
 
 /** Everybody who uses the installation. */
 export class Population {
-  readonly clients: readonly Client[];
+  readonly #clients: readonly Client[];
   readonly #thief: Thief;
   readonly #ports: Installation['ports']['gateway'];
   readonly #left: ClientSession[] = [];
@@ -30,7 +30,7 @@ export class Population {
     const keyOf: SessionContext['keyOf'] = (pool, id) => keys[pool](id);
     this.#thief = new Thief(history, keyOf, random.fork('thief'), this.#ports);
     const context: SessionContext = { history, keyOf, onRetired: (retired) => this.#thief.give(retired) };
-    this.clients = Array.from({ length: count }, (_, index) => {
+    this.#clients = Array.from({ length: count }, (_, index) => {
       return new Client({
         pool: Client.poolOf(index),
         random: random.fork(`client ${index}`),
@@ -47,7 +47,12 @@ export class Population {
 
   start(): void {
     const { signal } = this.#stop;
-    this.#running = Promise.all([...this.clients, this.#thief].map((one) => one.run(signal)));
+    this.#running = Promise.all([...this.#clients, this.#thief].map((one) => one.run(signal)));
+  }
+
+  /** How many clients have had no good answer to anything they asked since then, milliseconds since the run began. */
+  unservedSince(time: number): number {
+    return this.#clients.filter(({ lastGoodAt }) => lastGoodAt < time).length;
   }
 
   /** Reads every session that was left alone through both gateways, and is done with them. */
@@ -59,7 +64,7 @@ export class Population {
   async finish(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    const last = this.clients.map(({ session }) => session).filter(({ state }) => state === 'alive');
+    const last = this.#clients.map(({ session }) => session).filter(({ state }) => state === 'alive');
     await this.#readFinally([...this.#left.splice(0), ...last]);
     await this.#thief.tryAll();
   }

@@ -29,6 +29,9 @@ import { RedisPair } from './redis-pair.ts';
 const file = (path: string) => join(import.meta.dirname, path);
 const STICKSHIFT = join(import.meta.dirname, '..', '..', 'bin', 'stickshift.js');
 
+/** Whichever of the servers is the primary, these lead to it. */
+const REDIS_LINKS = LINKS.filter((name) => /→(redis|primary)$/.test(name));
+
 export interface InstallationOptions {
   /** Configurations, logs and data; exists, and is left behind. */
   readonly directory: string;
@@ -65,7 +68,7 @@ export class Installation {
       supervisor: this.#supervisor,
       directory: options.directory,
       ports: ports.redis,
-      links: () => LINKS.filter((name) => /→(redis|primary)$/.test(name)).map((name) => this.link(name)),
+      links: () => REDIS_LINKS.map((name) => this.link(name)),
       replicationPort: ports.link['replica→primary'],
     });
   }
@@ -74,7 +77,7 @@ export class Installation {
   static async start(options: InstallationOptions): Promise<Installation> {
     const installation = new Installation(options, await choosePorts());
     try {
-      await installation.#start();
+      await installation.#startAll();
     } catch (error) {
       await installation.stop();
       throw error;
@@ -116,8 +119,7 @@ export class Installation {
   async restart(name: string): Promise<void> {
     const plan = this.#plans.get(name);
     if (!plan) throw new Error(`no process ${name}`);
-    await this.#setTargetUp(name, true);
-    await this.#supervisor.start(plan);
+    await this.#start(plan);
   }
 
   signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
@@ -148,21 +150,27 @@ export class Installation {
     return [...this.#plans.keys(), ...REDIS_SERVERS];
   }
 
-  async #start(): Promise<void> {
+  /** Nobody gets through to it before it listens. */
+  async #start(plan: ProcessPlan): Promise<void> {
+    await this.#supervisor.start(plan);
+    await this.#setTargetUp(plan.name, true);
+  }
+
+  async #startAll(): Promise<void> {
     const { directory } = this.#options;
     await mkdir(join(directory, 'logs'), { recursive: true });
     for (const backend of BACKENDS) {
       this.#disks.set(backend, await JournalDisk.make(join(directory, backend, 'journal')));
       await mkdir(this.#sessionDirectory(backend), { recursive: true, mode: 0o700 });
     }
-    for (const link of this.#links.values()) await link.open();
     await this.redis.start();
+    await Promise.all(REDIS_LINKS.map((name) => this.link(name).setTargetUp(true)));
     for (const backend of BACKENDS) {
       this.#addPlan(await this.#agentPlan(backend));
       this.#addPlan(poolOf(backend) === 'php' ? this.#phpPlan(backend) : this.#expressPlan(backend));
     }
     for (const gateway of GATEWAYS) this.#addPlan(await this.#gatewayPlan(gateway));
-    await Promise.all([...this.#plans.values()].map((plan) => this.#supervisor.start(plan)));
+    await Promise.all([...this.#plans.values()].map((plan) => this.#start(plan)));
   }
 
   #addPlan(plan: ProcessPlan): void {

@@ -18,7 +18,7 @@ describe('a link', () => {
     await once(echo, 'listening');
     const [port = 0] = await findPorts(1);
     link = new Link({ name: 'test', port, targetPort: (echo.address() as AddressInfo).port });
-    await link.open();
+    await link.setTargetUp(true);
   });
 
   afterEach(async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { Pipe, type Trouble } from './pipe.ts';
+import { drop, Pipe, type Trouble } from './pipe.ts';
 
 export type { Trouble } from './pipe.ts';
 
@@ -42,7 +42,7 @@ export class Link {
   #targetPort: number;
   #server: Server | undefined;
   #cut = false;
-  #targetUp = true;
+  #targetUp = false;
   /** Openings and closings happen one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -51,10 +51,6 @@ export class Link {
     this.port = port;
     this.#targetPort = targetPort;
     this.#observe = observe ?? (() => NOTHING);
-  }
-
-  open(): Promise<void> {
-    return this.#listenOrNot();
   }
 
   /** Bytes are delayed or kept, in one direction or both. */
@@ -77,7 +73,7 @@ export class Link {
     await this.#listenOrNot();
   }
 
-  /** Whether anybody listens at the far end: the installation knows whom it has killed. */
+  /** Whether anybody listens at the far end: the installation knows whom it has started and killed. At first nobody does. */
   async setTargetUp(up: boolean): Promise<void> {
     this.#targetUp = up;
     await this.#listenOrNot();
@@ -118,8 +114,8 @@ export class Link {
     for (const { client, target, pipes } of this.#connections) {
       pipes.forward.discard();
       pipes.backward.discard();
-      client.resetAndDestroy();
-      target.resetAndDestroy();
+      drop(client);
+      drop(target);
     }
   }
 

@@ -12,6 +12,15 @@ interface Item {
 /** Bytes under way in one pipe, beyond which its source is made to wait. */
 const MOST_UNDER_WAY = 1_048_576;
 
+/**
+ * Ends a connection as the death of its process would. One that has sent its end already is only closed: a reset at that
+ * moment leaves Node with a request that never completes, and the process spinning when it is to exit.
+ */
+export function drop(socket: Socket): void {
+  if (socket.connecting || socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** One direction of one connection: carries bytes, ends and resets in order, late or not at all. */
 export class Pipe {
   readonly #source: Socket;
@@ -79,7 +88,7 @@ export class Pipe {
 
   #deliver({ what }: Item): void {
     if (what === 'reset') {
-      this.#target.resetAndDestroy();
+      drop(this.#target);
     } else if (what === 'end') {
       this.#target.end();
     } else {
