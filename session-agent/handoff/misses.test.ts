@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StickshiftError } from '../../protocol/errors.ts';
-import { commitAll, keyOf, PATIENCE_MS, startTestAgent } from '../testing/agent-under-test.ts';
+import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
+import { LeaseHolder } from '../testing/lease-holder.ts';
 
 function refused(code: string) {
   return (error: unknown) => error instanceof StickshiftError && error.code === code;
@@ -50,6 +51,15 @@ test('a session that lives elsewhere is never reported missing', async () => {
   await store.adopt(keyOf('alice'), { owner: 'app-2', ifEpoch: 1 });
   await assert.rejects(source.listener.missed('alice'), refused('SESSION_MOVING'));
   assert.equal(store.records.get(keyOf('alice'))?.owner, 'app-2');
+});
+
+test('gateways are told that a session lives elsewhere', async () => {
+  const { agent, source, store } = await agentWhoseAppRestarted();
+  const gateway = await LeaseHolder.start('one', (request) => agent.leases.call(request));
+  await using _ = gateway;
+  await store.adopt(keyOf('alice'), { owner: 'app-2', ifEpoch: 1 });
+  await assert.rejects(source.listener.missed('alice'), refused('SESSION_MOVING'));
+  await until(() => gateway.recalled.includes('alice'));
 });
 
 test('while the store is away a session is never reported missing', async () => {

@@ -1,5 +1,6 @@
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
 import type { Committer } from '../replicator/committer.ts';
@@ -19,6 +20,7 @@ export interface MissesParts {
   readonly committer: Committer;
   readonly logouts: Logouts;
   readonly rehydration: Rehydration;
+  readonly leases: Leases;
 }
 
 /** Answers an app that was asked for a session that it does not hold. */
@@ -56,7 +58,7 @@ export class Misses {
       return undefined;
     }
     if (record.state === 'active' && record.owner !== backend) {
-      this.#drop(sessionId);
+      this.#dropMoved(sessionId);
       throw new StickshiftError('SESSION_MOVING', `the session lives on ${record.owner}`);
     }
     rehydration.assertRoom(sessionId);
@@ -64,7 +66,7 @@ export class Misses {
     const result = await health.watch(store.adopt(key, { owner: backend, ifEpoch: record.epoch }));
     switch (result.outcome) {
       case 'moved':
-        this.#drop(sessionId);
+        this.#dropMoved(sessionId);
         throw new StickshiftError('SESSION_MOVING', 'the session is being moved');
       case 'absent':
       case 'ended':
@@ -76,6 +78,12 @@ export class Misses {
         return session;
       }
     }
+  }
+
+  /** Whichever gateway sent the request believes in a binding that is not good any more. */
+  #dropMoved(sessionId: string): void {
+    this.#drop(sessionId);
+    this.#parts.leases.tell([sessionId]);
   }
 
   /** The app does not hold it and neither do we. */

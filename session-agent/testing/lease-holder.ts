@@ -6,6 +6,8 @@ type Call = (request: LeaseRequest) => Promise<Omit<LeaseAnswer, 'incarnation'>>
 /** A gateway as far as leases go: keeps one, and agrees to what is recalled when a test says so. */
 export class LeaseHolder implements AsyncDisposable {
   readonly recalls: Recall[] = [];
+  /** Why it holds no lease any more. */
+  failure: unknown;
   /** Whether, or when, it agrees to a recall. */
   agrees: (recall: Recall) => boolean | Promise<boolean> = () => true;
   readonly #name: string;
@@ -40,12 +42,17 @@ export class LeaseHolder implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.fallSilent();
-    await this.#ask({ leave: true });
+    if (!this.failure) await this.#ask({ leave: true });
   }
 
+  /** Until it is told to stop, or the agent is gone. */
   async #keep(): Promise<void> {
     while (!this.#stopped) {
-      const { recalls } = await this.#ask({ wait: true });
+      const answer = await this.#ask({ wait: true }).catch((error: unknown) => {
+        this.failure = error;
+      });
+      if (!answer) return;
+      const { recalls } = answer;
       for (const recall of recalls) {
         this.recalls.push(recall);
         void this.#answer(recall);
