@@ -34,6 +34,27 @@ test('waiting for a session that stays busy ends with its time', async () => {
   await flights.idle('shop a', 1);
 });
 
+test('requests that were waited for in vain once are not waited for again', async () => {
+  const flights = new InFlightSessions();
+  flights.enter('shop a', 'a', backend('app-1'));
+  await flights.idle('shop a', 1);
+  await flights.idle('shop a', 60_000);
+});
+
+test('requests that come after such a wait are waited for', async () => {
+  const flights = new InFlightSessions();
+  flights.enter('shop a', 'a', backend('app-1'));
+  await flights.idle('shop a', 1);
+  flights.enter('shop a', 'a', backend('app-1'));
+  let idle = false;
+  const waiting = flights.idle('shop a', 10).then(() => {
+    idle = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(idle, false);
+  await waiting;
+});
+
 test('the busy sessions of a backend are listed by ID', () => {
   const flights = new InFlightSessions();
   const one = backend('app-1');
