@@ -74,6 +74,13 @@ describe('imports run one way: entry point → feature → port → adapter', ()
     neverImports(within('session-agent'), within('gateway'));
   });
 
+  test('leases know nothing of sources, store and replicator', () => {
+    importsOnly(
+      within('session-agent/leases'),
+      within('session-agent/leases', 'session-agent/ownership/within.ts', 'protocol'),
+    );
+  });
+
   test('sources do not import the replicator', () => {
     neverImports(within('session-agent/sources'), within('session-agent/replicator'));
   });
