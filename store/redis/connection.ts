@@ -90,9 +90,8 @@ export class RedisConnection {
     return new Reply(script, await this.ask(script, (client) => runScript(client, script, keys, args)));
   }
 
-  async ask<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
-    this.assertReady(operation);
-    return this.#bounded(operation, send);
+  ask<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+    return this.ready ? this.#bounded(operation, send) : Promise.reject(this.#unavailable(operation));
   }
 
   /** @throws StickshiftError that says why nothing can be sent now */
@@ -154,20 +153,23 @@ export class RedisConnection {
   }
 
   /** Sends under a deadline of its own: ioredis counts its timeout anew after each wait for a pipeline or redirection. */
-  async #bounded<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_, reject) => {
+  #bounded<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+    // No Promise.race: this is on the way of every commit.
+    return new Promise((resolve, reject) => {
       const late = () =>
         reject(new StickshiftError('STORE_TIMEOUT', `${operation}: no answer in time (${this.#label})`));
-      timer = setTimeout(late, this.#timeoutMs);
+      const timer = setTimeout(late, this.#timeoutMs);
+      send(this.#client).then(
+        (result) => {
+          clearTimeout(timer);
+          resolve(result);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          reject(asStoreError(error, operation, this.#label));
+        },
+      );
     });
-    try {
-      return await Promise.race([send(this.#client), deadline]);
-    } catch (error) {
-      throw asStoreError(error, operation, this.#label);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   /** Why nothing can be sent now. */
