@@ -27,6 +27,10 @@ export interface ShopServerOptions {
 /** A shop and the agent beside it. They start and stop together, and keep their ports. */
 export class ShopServer {
   readonly id: string;
+  /** What slow requests to the shop wait for; see `smallShop`. */
+  pause: () => Promise<void> = () => Promise.resolve();
+  /** What health checks of the shop wait for. */
+  beforeHealth: () => Promise<void> = () => Promise.resolve();
   /** The agent's log, from all of its lives. */
   readonly log = recordedLog();
   readonly #options: ShopServerOptions;
@@ -103,10 +107,10 @@ export class ShopServer {
   }
 
   async #serve(sessions: StickshiftStore): Promise<Server> {
-    const shop = smallShop(sessions);
+    const shop = smallShop(sessions, () => this.pause());
     const server = createServer((request, response) => {
       response.setHeader('X-Server', this.id);
-      if (request.url === '/healthz') response.end();
+      if (request.url === '/healthz') void this.beforeHealth().then(() => response.end());
       else shop(request, response);
     });
     server.listen(this.#ports.app, '127.0.0.1');

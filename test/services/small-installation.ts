@@ -63,8 +63,15 @@ export class SmallInstallation implements AsyncDisposable {
     return first.running;
   }
 
-  /** One more gateway, that has learned nothing of what others know. */
-  async startGateway(settings: ConfigInput['gateway'] = {}): Promise<RunningGateway> {
+  /**
+   * One more gateway, that has learned nothing of what others know.
+   *
+   * @param agents - where it believes agents to be, by backend, if not where they are
+   */
+  async startGateway(
+    settings: ConfigInput['gateway'] = {},
+    agents: Readonly<Record<string, string>> = {},
+  ): Promise<RunningGateway> {
     const { gateway, pool } = this.#options;
     const config = configSchema.parse({
       secret: TEST_SECRET,
@@ -75,7 +82,10 @@ export class SmallInstallation implements AsyncDisposable {
           session: { cookie: 'connect.sid', format: 'express' },
           health: { interval: '50ms', rise: 1 },
           backends: Object.fromEntries(
-            [...this.servers.values()].map(({ id, url, agentUrl }) => [id, { url, agent: agentUrl }]),
+            [...this.servers.values()].map(({ id, url, agentUrl }) => [
+              id,
+              { url, agent: agents[id] ?? agentUrl },
+            ]),
           ),
           ...pool,
         },

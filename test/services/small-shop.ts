@@ -13,7 +13,8 @@ const HOUR = 3_600_000;
 /**
  * A shop of any legacy kind: login with a new session ID, cart, logout.
  *
- * @param pause - what a request to `/slow/…` waits for between reading its session and changing it, and a login to `/slow-login/…`
+ * @param pause - what a request to `/slow/…` waits for between reading its session and changing it, one to `/slow-cart` between
+ *   reading it and answering, and a login to `/slow-login/…`
  *   between its two session IDs
  */
 export function smallShop(
@@ -41,6 +42,11 @@ export function smallShop(
     await pause();
     request.session.basket = [...(basket ?? []), request.params.item];
     response.json(request.session.basket);
+  });
+  app.get('/slow-cart', async (request, response) => {
+    const basket = request.session.basket ?? [];
+    await pause();
+    response.json(basket);
   });
   app.get('/cart', (request, response) => {
     response.json(request.session.basket ?? []);
