@@ -133,6 +133,8 @@ describe('settings that contradict each other', () => {
   test('replicas of a store that has none', () => {
     const replicated = { shop: pool('app-1', { durability: 'replica' }) };
     assert.match(contradictions({ pools: replicated })[0] ?? '', /^pools\.shop\.durability: "replica" needs/);
+    const cluster = { url: 'redis+cluster://redis:6379' };
+    assert.equal(contradictions({ pools: replicated, store: cluster }).length, 1);
     assert.deepEqual(contradictions({ pools: replicated, store: { url: 'redis://redis:6379' } }), []);
     const routes = [{ paths: ['/pay'], durability: 'replica' as const }];
     const [problem] = contradictions({ pools: { shop: pool('app-1', { routes }) } });

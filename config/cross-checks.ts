@@ -93,9 +93,9 @@ function* poolChecks({ pools }: Config): Generator<Contradiction> {
 }
 
 function* durabilityChecks({ pools, store }: Config): Generator<Contradiction> {
-  const hasReplicas = !store.url.startsWith('sqlite:');
+  const hasReplicas = !/^(sqlite|redis\+cluster):/.test(store.url);
   const needsRedis =
-    '"replica" needs a store with replicas, which SQLite is not; set store.url to a Redis, or use "ack"';
+    '"replica" needs one Redis with replicas, or Sentinel; SQLite has none, and a Redis Cluster is not waited for. Use "ack"';
   for (const [name, pool] of Object.entries(pools)) {
     if (pool.durability === 'replica' && !hasReplicas) {
       yield { path: ['pools', name, 'durability'], message: needsRedis };
