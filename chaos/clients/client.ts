@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GATEWAYS, POOLS, type Pool } from '../installation/layout.ts';
+import { GATEWAYS, type GatewayName, POOLS, type Pool } from '../installation/layout.ts';
 import type { Random } from '../random.ts';
 import { Connections } from './connection.ts';
 import { ClientSession, type SessionContext } from './session.ts';
 
 /** Average pause between two requests of one client. */
 const THINK_MS = 110;
+/** After a gateway has given no answer, it is not asked for so long: as a load balancer in front of the gateways would have it. */
+const AVOID_MS = 4_000;
 /** A session that has grown so long is logged out: every answer carries all of it. */
 const LONGEST_SESSION = 60;
 
@@ -25,6 +27,7 @@ export class Client {
   readonly #connections: Connections;
   #session: ClientSession;
   #lastGoodAt = Number.NEGATIVE_INFINITY;
+  readonly #avoidedUntil = new Map<GatewayName, number>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -67,11 +70,12 @@ export class Client {
       this.#begin(false);
       return;
     }
-    const gateway = this.#options.random.pick(GATEWAYS);
+    const gateway = this.#chooseGateway();
     const wasDoubtful = session.state === 'doubtful';
     const wasLoggedOut = session.state === 'over';
     const operation = await session.perform(kind, gateway, this.#connections);
     if (operation.outcome === 'ok') this.#lastGoodAt = Math.max(this.#lastGoodAt, operation.invokedAt);
+    if (operation.outcome === 'indeterminate') this.#avoidedUntil.set(gateway, performance.now() + AVOID_MS);
     if (session.state === 'new') {
       // Whatever has begun there: its ID may be lost, or in use already.
       this.#begin(false);
@@ -101,6 +105,12 @@ export class Client {
           ] as const) ?? 'read'
         );
     }
+  }
+
+  #chooseGateway(): GatewayName {
+    const now = performance.now();
+    const answering = GATEWAYS.filter((gateway) => (this.#avoidedUntil.get(gateway) ?? 0) < now);
+    return this.#options.random.pick(answering) ?? this.#options.random.pick(GATEWAYS);
   }
 
   /** @param withOldCookies - as a browser does after a logout, whose cookies stay */
