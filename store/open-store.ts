@@ -31,8 +31,6 @@ export async function openStore(
   const options = { commandTimeout, settle, installation, logger };
   if (url.startsWith(SQLITE)) {
     const store = await SqliteSnapshotStore.open({ ...options, path: url.slice(SQLITE.length) });
-    if (replicas > 0)
-      logger.warn({ code: 'no-replicas' }, 'store: durability `replica` needs Redis: a file has none');
     await warningReporter(store, logger)();
     return store;
   }

@@ -39,15 +39,23 @@ async function runAgent(
   const logger = createLogger({ role: 'agent', name, level: logLevelFrom(env) });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
-  const [{ openStore }, { tracedStore }, { startAgent }, { openSource }, { deriveSecrets }, { runService }] =
-    await Promise.all([
-      import('../../store/open-store.ts'),
-      import('../../store/traced-store.ts'),
-      import('../../session-agent/agent.ts'),
-      import('../../session-agent/sources/open-source.ts'),
-      import('../../protocol/secrets.ts'),
-      import('../run-service.ts'),
-    ]);
+  const [
+    { openStore },
+    { neededReplicas },
+    { tracedStore },
+    { startAgent },
+    { openSource },
+    { deriveSecrets },
+    { runService },
+  ] = await Promise.all([
+    import('../../store/open-store.ts'),
+    import('../../store/needed-replicas.ts'),
+    import('../../store/traced-store.ts'),
+    import('../../session-agent/agent.ts'),
+    import('../../session-agent/sources/open-source.ts'),
+    import('../../protocol/secrets.ts'),
+    import('../run-service.ts'),
+  ]);
   await using opened = new AsyncDisposableStack();
   const telemetry = await startTelemetry({
     serviceName: 'stickshift-agent',
@@ -62,7 +70,11 @@ async function runAgent(
     stopWithinMs: STOP_WITHIN_MS,
     start: async () => {
       const { agentToken: token, installation } = deriveSecrets(config.secret);
-      const store = await openStore(config.store, { installation, logger });
+      const store = await openStore(config.store, {
+        installation,
+        replicas: neededReplicas(config.pools),
+        logger,
+      });
       opened.defer(() => store.close());
       const { keys } = config.store.encryption;
       return await startAgent({

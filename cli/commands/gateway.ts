@@ -27,14 +27,21 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
   const logger = createLogger({ role: 'gateway', level: logLevelFrom(env) });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
-  const [{ openStore }, { tracedStore }, { startGateway }, { deriveSecrets }, { runService }] =
-    await Promise.all([
-      import('../../store/open-store.ts'),
-      import('../../store/traced-store.ts'),
-      import('../../gateway/gateway.ts'),
-      import('../../protocol/secrets.ts'),
-      import('../run-service.ts'),
-    ]);
+  const [
+    { openStore },
+    { neededReplicas },
+    { tracedStore },
+    { startGateway },
+    { deriveSecrets },
+    { runService },
+  ] = await Promise.all([
+    import('../../store/open-store.ts'),
+    import('../../store/needed-replicas.ts'),
+    import('../../store/traced-store.ts'),
+    import('../../gateway/gateway.ts'),
+    import('../../protocol/secrets.ts'),
+    import('../run-service.ts'),
+  ]);
   await using opened = new AsyncDisposableStack();
   const telemetry = await startTelemetry({
     serviceName: 'stickshift-gateway',
@@ -50,6 +57,7 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     start: async () => {
       const store = await openStore(config.store, {
         installation: deriveSecrets(config.secret).installation,
+        replicas: neededReplicas(config.pools),
         logger,
       });
       opened.defer(() => store.close());
