@@ -218,7 +218,7 @@ export class SessionAgent implements SourceListener {
 
   /**
    * Ends everything within about `deadlineMs`: saves what is dirty, and stays the owner, so that the app's next start
-   * finds its sessions here. Resolves with the number of sessions that could not be saved any more.
+   * finds its sessions here. Resolves with the number of sessions that could not be saved any more, not even in the journal.
    */
   async stop(deadlineMs: number): Promise<number> {
     this.#stopping = true;
@@ -238,7 +238,8 @@ export class SessionAgent implements SourceListener {
     this.#forgetter.stop();
     this.#reconciler.stop();
     this.leases.stop();
-    return this.owned.dirty.size + this.#logouts.size;
+    const unsaved = [...this.owned.dirty].filter((session) => !session.isJournaled).length;
+    return unsaved + this.#logouts.unsaved;
   }
 
   // What gateways ask for
@@ -377,7 +378,9 @@ export class SessionAgent implements SourceListener {
 
   async #flush(deadlineMs: number): Promise<void> {
     const late = AbortSignal.timeout(Math.ceil(deadlineMs));
-    const unsaved = [...this.owned.dirty].map((session) => this.#replicator.covered(session, late));
+    const unsaved = [...this.owned.dirty].map((session) => {
+      return this.#replicator.covered(session, late, { replicas: session.usualReplicas, journal: true });
+    });
     const all = [...unsaved, ...this.#logouts.allDue()];
     if (all.length > 0) await this.#dispatcher.hurry(within(Promise.all(all), deadlineMs));
   }

@@ -92,6 +92,11 @@ export class OwnedSession {
     return this.changes > this.covered;
   }
 
+  /** Whether the journal has every change that the app has told of. */
+  get isJournaled(): boolean {
+    return this.journaled !== undefined && this.journaled.changes >= this.changes;
+  }
+
   /** Whether replicas have all that the store has; always true for 0 of them. */
   isOnReplicas(replicas: number): boolean {
     if (replicas === 0) return true;

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { CommitResult, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Counters } from '../counters.ts';
@@ -40,11 +41,13 @@ export interface CommitterParts {
   /** By which a session that has taken the place of another is committed. */
   readonly replacements: Pick<Replacements, 'commit'>;
   readonly counters: Counters;
+  readonly logger: Logger;
 }
 
 /** One attempt to bring one session's bytes into the store. Everything here runs inside the session's queue. */
 export class Committer {
   readonly #parts: CommitterParts;
+  #lacksReplicas = false;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -157,12 +160,19 @@ export class Committer {
       ...(replicas > 0 && { replicas }),
     };
     try {
-      return await (replacements.commit(session, commit) ?? health.watch(store.commit(session.key, commit)));
+      const committed =
+        replacements.commit(session, commit) ?? health.watch(store.commit(session.key, commit));
+      const result = await committed;
+      if (replicas > 0) this.#learnOfReplicas(undefined);
+      return result;
     } catch (error) {
       const failure = asStickshiftError(error);
-      counters.commits.failed++;
       // It stands, and is the newest; those who asked for replicas have it tried again.
-      if (failure.code === 'STORE_NOT_REPLICATED') return { outcome: 'committed', missing: failure };
+      if (failure.code === 'STORE_NOT_REPLICATED') {
+        this.#learnOfReplicas(failure);
+        return { outcome: 'committed', missing: failure };
+      }
+      counters.commits.failed++;
       if (!session.proven) {
         // Certainly without effect: the seq is free again. A first commit must have seq 1, or it could pass for a later
         // commit of somebody else's session with this ID.
@@ -171,6 +181,17 @@ export class Committer {
       }
       throw error;
     }
+  }
+
+  /** Every commit of every session meets the same replicas: said once, and once more when they are back. */
+  #learnOfReplicas(missing: StickshiftError | undefined): void {
+    const { logger } = this.#parts;
+    if (missing && !this.#lacksReplicas) {
+      logger.error({ err: missing }, 'the store has too few replicas; who asks for them gets no answer');
+    } else if (!missing && this.#lacksReplicas) {
+      logger.info('the store has its replicas again');
+    }
+    this.#lacksReplicas = missing !== undefined;
   }
 
   /** After a first commit of unknown fate: is the record, if there is one, that commit? */

@@ -66,9 +66,11 @@ export class Journaling {
   async #write(journal: Journal, session: OwnedSession): Promise<boolean> {
     const { owned, capture, committer } = this.#parts;
     if (!owned.isCurrent(session) || !session.awaitsJournal) return false;
-    if (!isJournaled(session)) {
+    if (!session.isJournaled) {
       const taken = await capture.take(session);
       if (taken.outcome !== 'fresh') return false;
+      // The app is gone, and with it what those who wait are waiting for.
+      if (session.journaled && session.journaled.changes >= taken.changes) return false;
       const { seq, snapshot } = await committer.seal(session, taken);
       const { key, epoch, proven, doubt, absoluteAt } = session;
       // A first commit must have the seq that it would have had without this one; see the committer.
@@ -81,9 +83,4 @@ export class Journaling {
     session.settle(changes, { outcome: 'journaled', epoch: session.epoch, seq });
     return true;
   }
-}
-
-/** Whether the journal has every change that the app has told of. */
-function isJournaled(session: OwnedSession): boolean {
-  return session.journaled !== undefined && session.journaled.changes >= session.changes;
 }

@@ -48,6 +48,7 @@ interface DueTombstone {
   readonly settle: (commit: SessionCommit) => void;
   /** The app has changed the session since. */
   isLate: boolean;
+  /** The journal has it, or is about to. */
   isJournaled: boolean;
   failures: number;
   lastFailure: StickshiftError | undefined;
@@ -63,9 +64,11 @@ export class Logouts {
     this.#parts = parts;
   }
 
-  /** Tombstones that do not stand yet. */
-  get size(): number {
-    return this.#due.size;
+  /** Tombstones that neither stand nor are in the journal. */
+  get unsaved(): number {
+    let unsaved = 0;
+    for (const { isJournaled } of this.#due.values()) if (!isJournaled) unsaved++;
+    return unsaved;
   }
 
   /**
@@ -168,7 +171,10 @@ export class Logouts {
   #journal(tombstone: DueTombstone): void {
     if (tombstone.isJournaled) return;
     tombstone.isJournaled = true;
-    void this.#parts.tombstones.due(tombstone.key, tombstone.epoch, tombstone.until);
+    const { tombstones } = this.#parts;
+    void tombstones.due(tombstone.key, tombstone.epoch, tombstone.until).then((isKept) => {
+      tombstone.isJournaled = isKept;
+    });
   }
 
   #enqueue(tombstone: DueTombstone): void {

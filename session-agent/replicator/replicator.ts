@@ -172,7 +172,12 @@ export class Replicator {
       this.#enqueue(session.id);
       return;
     }
-    if (failure.code === 'STORE_NOT_REPLICATED' && session.waiters.size === 0) return;
+    if (failure.code === 'STORE_NOT_REPLICATED') {
+      // What matters of it is in the store; only those who wait want more.
+      if (session.waiters.size > 0) this.#resting.add(session.id, this.#times.hurried);
+      else if (session.isDirty) this.#enqueue(session.id);
+      return;
+    }
     if (failure.code === 'SOURCE_FAILED') {
       if (!isAttached()) return;
       if (session.failures + 1 >= CAPTURE_FAILURES) {

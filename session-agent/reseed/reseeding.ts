@@ -66,8 +66,9 @@ export class Reseeding {
 
   /** Anew if one is under way: what it has seen already may be lost again. */
   async #begin(): Promise<void> {
-    const { owned, counters, logger, times = BACKOFF } = this.#parts;
+    const { owned, tombstones, counters, logger, times = BACKOFF } = this.#parts;
     this.#run?.abort();
+    if (owned.size === 0 && tombstones.standing().next().done) return;
     const run = new AbortController();
     this.#run = run;
     const before = counters.reseeded;

@@ -31,15 +31,20 @@ export class Tombstones {
     for (const [key, until] of this.#standing) if (until > Date.now()) yield { key, until };
   }
 
-  /** The store cannot be told of a logout now. Never rejects: the logout is tried on, whether the disk has it or not. */
-  async due(key: SessionKey, epoch: number, until: number): Promise<void> {
+  /**
+   * The store cannot be told of a logout now. Resolves with whether the disk has it; never rejects, since the logout is tried
+   * on all the same.
+   */
+  async due(key: SessionKey, epoch: number, until: number): Promise<boolean> {
     try {
       await this.#journal?.append({ kind: 'logout', key, epoch, until });
+      return this.#journal !== undefined;
     } catch (error) {
       this.#logger.warn(
         { err: error, [ATTRIBUTE.sessionKey]: key },
         'a logout that the store does not know of yet is not in the journal either',
       );
+      return false;
     }
   }
 
