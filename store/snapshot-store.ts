@@ -137,6 +137,22 @@ export interface BackendAnnouncement {
   readonly sessions: number;
 }
 
+export interface TakenWatcher {
+  /** In batches. Keys of another application's backend of the same ID may be among them. */
+  taken(keys: readonly SessionKey[]): void;
+  /** Something may have been missed: the first time, and after every break. Any session may have been taken. */
+  missed(): void;
+}
+
+export interface TakenWatch {
+  /**
+   * `performance.now()`: everything that was taken before this moment has been told, or `missed` was called since. Moves on
+   * about twice a second while the store is there; stands still while it is away.
+   */
+  readonly heardUntil: number;
+  stop(): void;
+}
+
 /** What an operator asked for a backend, as all gateways share it. */
 export interface SharedBackendState {
   readonly application: string;
@@ -220,6 +236,13 @@ export interface SnapshotStore {
   withdraw(backend: Pick<BackendAnnouncement, 'application' | 'id' | 'incarnation'>): Promise<void>;
   /** Backends whose announcement has not run out. */
   backends(): Promise<BackendAnnouncement[]>;
+
+  /**
+   * Tells of the sessions of one backend that somebody else took from under it: an adopt, or a commit or tombstone of a newer
+   * epoch, that met an active record of this owner. So an owner that was only cut off stops serving what it has lost,
+   * without waiting for its next commit to be fenced.
+   */
+  watchTaken(owner: string, watcher: TakenWatcher): TakenWatch;
 
   /** Sets what an operator asked for; resolves with it as it stands, `revision` and `remainingMs` filled in. */
   setBackendState(change: BackendStateChange): Promise<SharedBackendState>;
