@@ -107,6 +107,24 @@ test('journaled bytes are committed although the app is gone', async () => {
   await until(async () => (await stored('alice')) === 'one pear');
 });
 
+test('an agent that stops while the store is away leaves what is dirty in its journal', async () => {
+  const { agent, source, store, journal } = await start();
+  store.fault = () => 'unreachable';
+  for (const id of ['alice', 'bob']) source.write(id, `cart of ${id}`);
+  assert.equal(await agent.stop(PATIENCE_MS), 0, 'nothing is unsaved');
+  assert.equal(journal.counts.snapshot, 2);
+});
+
+test('a change that died with the app is not acknowledged by the journal', async () => {
+  const { agent, source, store } = await start();
+  store.fault = () => 'unreachable';
+  source.write('alice', 'one pear');
+  assert.equal((await ask(agent, SERVE))?.outcome, 'journaled');
+  source.write('alice', 'two pears');
+  source.failure = new StickshiftError('SOURCE_FAILED', 'the app was killed');
+  assert.equal((await ask(agent, SERVE, SHORT_MS))?.outcome, 'unknown');
+});
+
 test('a session that was taken over before the store was back is counted and reported as lost', async () => {
   const { agent, source, store, journal, warnings } = await start();
   source.write('alice', 'one pear');

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { CommitDurability } from '../../protocol/agent-api.ts';
+import type { Journal } from '../journal/journal.ts';
 import {
   type AgentUnderTest,
   keyOf,
   PATIENCE_MS,
+  seal,
   startTestAgent,
   until,
 } from '../testing/agent-under-test.ts';
+import { closeJournal, journalDirectory, openJournal } from '../testing/journal-under-test.ts';
 import type { Fault } from '../testing/memory-store.ts';
 
 const IDS = ['alice', 'bob', 'carol'] as const;
@@ -15,10 +19,21 @@ const IDS = ['alice', 'bob', 'carol'] as const;
 /** What happens, in an order that fast-check picks, while every store call may fail in any way. */
 type Step =
   | { readonly do: 'write' | 'take over' | 'log out'; readonly id: string }
-  | { readonly do: 'commit'; readonly id: string; readonly timeoutMs: number }
+  | {
+      readonly do: 'commit';
+      readonly id: string;
+      readonly timeoutMs: number;
+      readonly durability: CommitDurability;
+    }
   | { readonly do: 'deliver late' | 'pause' };
 
 const id = fc.constantFrom(...IDS);
+const durability = fc.constantFrom<CommitDurability>(
+  { mode: 'ack', onStoreDown: 'refuse' },
+  { mode: 'ack', onStoreDown: 'serve' },
+  { mode: 'async', onStoreDown: 'serve' },
+  { mode: 'replica', replicas: 1, onStoreDown: 'refuse' },
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), id }) },
   {
@@ -27,6 +42,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('commit' as const),
       id,
       timeoutMs: fc.constantFrom(0, 3, PATIENCE_MS),
+      durability,
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('deliver late' as const, 'pause' as const) }) },
@@ -43,6 +59,7 @@ const fault = fc.oneof(
 /** Carries the steps out and checks the promises on the way. Every write has a higher number than all before it. */
 class Run {
   readonly #test: AgentUnderTest;
+  readonly #journal: Journal;
   readonly #written = new Map<string, number>();
   readonly #stored = new Map<string, number>();
   readonly #takenOver = new Set<string>();
@@ -50,8 +67,9 @@ class Run {
   readonly #answers: Promise<void>[] = [];
   #writes = 0;
 
-  constructor(test: AgentUnderTest) {
+  constructor(test: AgentUnderTest, journal: Journal) {
     this.#test = test;
+    this.#journal = journal;
   }
 
   async take(step: Step): Promise<void> {
@@ -61,7 +79,7 @@ class Run {
         this.#written.set(step.id, ++this.#writes);
         return source.write(step.id, String(this.#writes));
       case 'commit':
-        this.#answers.push(this.#commit(step.id, step.timeoutMs));
+        this.#answers.push(this.#commit(step.id, step.timeoutMs, step.durability));
         return;
       case 'take over': {
         const record = store.records.get(keyOf(step.id));
@@ -102,15 +120,27 @@ class Run {
       }
     }
     this.#assertSeqsUnique();
+    // Nothing is left to do with the journal.
+    await until(() => this.#journal.outstanding().length === 0);
   }
 
-  async #commit(id: string, timeoutMs: number): Promise<void> {
+  async #commit(id: string, timeoutMs: number, durability: CommitDurability): Promise<void> {
     const { agent, source } = this.#test;
     const asked = this.#written.get(id) ?? 0;
     const forgotten = source.forgotten.length;
     const lost = this.#takenOver.has(id) || this.#loggedOut.has(id);
-    const [commit] = await agent.commit([id], timeoutMs);
+    const [commit] = await agent.commit([id], timeoutMs, 'this-life', durability);
     switch (commit?.outcome) {
+      case 'accepted':
+        assert.equal(durability.mode, 'async');
+        return;
+      case 'journaled': {
+        assert.deepEqual(durability, { mode: 'ack', onStoreDown: 'serve' });
+        const kept = (await this.#journaledNumber(id)) ?? (await this.#storedNumber(id));
+        if (kept !== undefined) assert.ok(kept >= asked, `told of ${asked}, the journal has ${kept}`);
+        else assert.ok(this.#loggedOut.has(id) || this.#takenOver.has(id));
+        return;
+      }
       case 'committed': {
         const stored = await this.#storedNumber(id);
         // A session that was logged out while we waited is ended, which is later than anything.
@@ -140,6 +170,12 @@ class Run {
   async #storedNumber(id: string): Promise<number | undefined> {
     const text = await this.#test.stored(id);
     return text === undefined ? undefined : Number(text);
+  }
+
+  async #journaledNumber(id: string): Promise<number | undefined> {
+    const entry = await this.#journal.read(keyOf(id));
+    if (entry?.kind !== 'snapshot') return undefined;
+    return Number(Buffer.from((await seal.open(keyOf(id), entry)).data).toString());
   }
 
   async assertNotOlder(id: string): Promise<void> {
@@ -173,16 +209,18 @@ test('whatever the store does, no answer is a lie, no seq is used twice and noth
       fc.array(step, { minLength: 5, maxLength: 40 }),
       fc.array(fault, { minLength: 1, maxLength: 30 }),
       async (steps, faults) => {
-        const test = await startTestAgent({ times: { base: 1, cap: 2, hurried: 1 } });
+        const { journal } = await openJournal(journalDirectory());
+        const test = await startTestAgent({ journal, times: { base: 1, cap: 2, hurried: 1 } });
         let calls = 0;
         test.store.fault = () => faults[calls++] ?? 'none';
-        const run = new Run(test);
+        const run = new Run(test, journal);
         for (const step of steps) {
           await run.take(step);
           for (const id of IDS) await run.assertNotOlder(id);
         }
         await run.finish();
         await test.agent.stop(0);
+        await closeJournal(journal);
       },
     ),
     { numRuns: 150 },
