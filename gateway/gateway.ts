@@ -146,6 +146,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       idleTimeoutMs: settings.timeouts.idle,
     }),
     health,
+    known,
     inFlight,
     headers,
     counters,

@@ -79,9 +79,11 @@ export class AnswerRelay {
     touched: readonly SessionReference[],
     current: SessionReference | undefined,
   ): Promise<void> {
-    const { committer, counters, logger, spoolLimit } = this.#options;
+    const { committer, known, counters, logger, spoolLimit } = this.#options;
     const spooled = await spool(answer, spoolLimit);
     if (spooled.outcome === 'broken') {
+      // Whether the app still has them is for its agent to say.
+      for (const { ref } of touched) known.doubt(ref);
       throw new StickshiftError('BACKEND_RESET', 'the backend broke off within its answer');
     }
     const commit = () => exchange.trace.run(() => committer.commit(exchange, touched, hold));

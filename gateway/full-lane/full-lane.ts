@@ -13,6 +13,7 @@ import type { Destinations } from '../routing/destinations.ts';
 import { hideEndedSession } from '../routing/ended-session.ts';
 import type { Router } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
+import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
 import type { AnswerRelay } from './answer-relay.ts';
 import type { AttemptSender } from './attempt.ts';
@@ -30,6 +31,7 @@ interface FullLaneOptions {
   readonly sender: AttemptSender;
   readonly relay: AnswerRelay;
   readonly health: HealthMonitor;
+  readonly known: KnownBindings;
   readonly inFlight: InFlightSessions;
   readonly headers: RequestHeaders;
   readonly counters: GatewayCounters;
@@ -159,7 +161,7 @@ export class FullLane {
   }
 
   async #sendUntilTaken(exchange: Exchange, active: Active): Promise<void> {
-    const { destinations, sender, relay, health, inFlight, counters } = this.#options;
+    const { destinations, sender, relay, health, known, inFlight, counters } = this.#options;
     const { request, response, forwarded, trace } = exchange;
     let { route } = exchange;
     const refused = new Set<Backend>();
@@ -198,6 +200,8 @@ export class FullLane {
           break;
         case 'failed':
           if (outcome.error.source === 'backend') health.backendReset(backend);
+          // It may have died between taking the session from its disk and writing it there under another ID.
+          if (route.session) known.doubt(route.session.ref);
           throw outcome.error;
       }
       if (attempt + 1 >= MAX_ATTEMPTS) {

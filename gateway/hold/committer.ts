@@ -164,6 +164,8 @@ export class Committer {
         );
         throw new StickshiftError('COMMIT_ENDED', 'the session was logged out before it was changed');
       case 'unknown':
+        // The app has died over the session, or cannot be heard: whether it still has it is for its agent to say.
+        if (commit.code === 'SOURCE_FAILED') known.doubt(session.ref);
         logger.warn(
           { [ATTRIBUTE.sessionKey]: session.key, backend: backend.id, code: commit.code },
           'answer withheld: not committed',

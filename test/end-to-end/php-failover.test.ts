@@ -165,6 +165,25 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     await isOver();
   });
 
+  for (const comeback of ['on the other server', 'on its own, which comes back'] as const) {
+    test(`a session whose login is killed goes on under the ID that the customer has, ${comeback}`, async (t) => {
+      const { site, first, home, other } = await shopping(t);
+      const { sessionId } = first;
+      const login = first.twin().send('POST', '/login/slowly', { name: 'Ada' });
+      await eventually('PHP has removed the old session', () => !home.sessionIds().includes(sessionId));
+      await home.php.kill();
+      assert.notEqual((await login)?.status, 200);
+      if (comeback === 'on the other server') await home.agent.kill();
+      else await home.php.start();
+      await site.isUp(comeback === 'on the other server' ? other : home);
+      assert.deepEqual(await first.audit(), []);
+      assert.equal(first.sessionId, sessionId);
+      assert.equal((await first.look()).customer, null);
+      assert.ok(await first.add());
+      assert.deepEqual(await first.audit(), []);
+    });
+  }
+
   test('who keeps the cookie after a logout gets a cart that is safe', async (t) => {
     const { site, first, home } = await shopping(t);
     const dead = first.sessionId;
@@ -182,11 +201,11 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     const dead = first.sessionId;
     const thief = first.twin();
     await first.send('GET', '/logout');
+    for (let item = 0; item < 3; item++) await thief.add();
     await eventually(
       'its tombstone',
       async () => (await site.admin.lookUp({ session: dead }))?.state === 'ended',
     );
-    for (let item = 0; item < 3; item++) await thief.add();
     assert.ok(await thief.add());
     assert.deepEqual(await thief.audit(), []);
     assert.notEqual(thief.sessionId, dead);
