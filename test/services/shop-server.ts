@@ -65,6 +65,8 @@ export class ShopServer {
       source: await openSource({ config: agentConfig, backend: this.id, token, logger }),
       logger,
       application: 'shop',
+      // At its first start nobody can trust in an earlier one, and tests need not wait for that to end.
+      leases: { formerLife: this.#ports.app !== 0 },
     });
     const sessions = new StickshiftStore({ agent: this.#options.socket });
     sessions.on('agentDown', () => undefined);
