@@ -23,7 +23,8 @@ const READY = {
   exposureMs: 12,
   store: 'ok',
   commits: { committed: 5, fenced: 0, stale: 0, ended: 0, failed: 0 },
-  journal: { bytes: 0, entries: 0, failures: 0, replayed: 0 },
+  journal: { bytes: 0, entries: 0, failures: 0, replayed: 0, lostAtTakeover: 0 },
+  reseeded: 0,
 };
 
 function client(t: TestContext, timeoutMs = 5_000): AgentClient {

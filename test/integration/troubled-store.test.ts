@@ -34,6 +34,7 @@ describe('a store that', localRedisRequirement(), () => {
     installation = await SmallInstallation.start({
       storeUrl: door.url,
       gateway: { timeouts: { hold: '400ms' } },
+      pool: { onStoreDown: 'refuse' },
     });
   });
   after(async () => {
@@ -106,3 +107,48 @@ describe('a store that', localRedisRequirement(), () => {
     return agent.state === 'ok' ? agent.dirty : Number.NaN;
   }
 });
+
+test(
+  'with onStoreDown: serve, writes go on from the journal while the store is away, and logouts wait',
+  localRedisRequirement(),
+  async () => {
+    const redis = await startLocalRedis();
+    try {
+      await using door = await TroubledRedis.start(redis.url);
+      await using installation = await SmallInstallation.start({
+        storeUrl: door.url,
+        gateway: { timeouts: { hold: '400ms' } },
+      });
+      const visitor = installation.visitor();
+      const { server = '' } = await visitor.post('/cart/tea');
+      const leaver = installation.visitor();
+      await leaver.post('/cart/jam');
+
+      door.trouble = 'away';
+      const written = await visitor.post('/cart/cake');
+      assert.deepEqual([written.status, written.body], [200, ['tea', 'cake']]);
+      assertRefused(await leaver.post('/logout'), 'COMMIT_UNKNOWN');
+      const { held } = (await installation.status()).gateway;
+      assert.equal(held.atRisk, 1);
+      assert.equal(await atRisk(server), 1);
+      assert.equal(installation.gatewayLog.matching(/at risk until the store is back/).length, 1);
+
+      door.trouble = 'none';
+      await eventually('the store has what the journal had', async () => (await atRisk(server)) === 0);
+      await installation.server(server).stop();
+      await installation.sees(server, false);
+      const moved = await eventually('it moves', async () => {
+        const visit = await visitor.get('/cart');
+        return visit.status === 200 && visit;
+      });
+      assert.deepEqual([moved.server, moved.body], [installation.other(server).id, ['tea', 'cake']]);
+
+      async function atRisk(id: string): Promise<number> {
+        const { agent } = await installation.backend(id);
+        return agent.state === 'ok' ? agent.atRisk : Number.NaN;
+      }
+    } finally {
+      await redis.stop();
+    }
+  },
+);
