@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkHistory } from './checker/check-history.ts';
 import { Population } from './clients/population.ts';
-import { CONTROL_SETTINGS } from './controls/controls.ts';
+import { CONTROL_SETTINGS, DRILLS } from './controls/controls.ts';
 import type { Policies } from './faults/fault.ts';
 import { FAULT_KINDS } from './faults/kinds.ts';
 import { playRound } from './faults/play-round.ts';
@@ -34,8 +34,9 @@ export async function runChaos(
   const directory = await mkdtemp(join(tmpdir(), 'stickshift-chaos-'));
   const random = seededRandom(options.seed);
   const history = new HistoryRecorder();
-  const control = options.control === 'none' ? undefined : CONTROL_SETTINGS[options.control];
-  const policies = control ? control.policies(policiesOf(options)) : policiesOf(options);
+  const control = CONTROL_SETTINGS[options.control];
+  const drill = options.drill && DRILLS[options.drill];
+  const policies = control.policies(policiesOf(options));
   const problems: string[] = [];
   const skipped: string[] = [];
   const say = (line: string) => onProgress(`${(history.now() / 1000).toFixed(1).padStart(7)} s  ${line}`);
@@ -47,12 +48,18 @@ export async function runChaos(
   const installation = await Installation.start({
     directory,
     policies,
-    ...(control?.agentPreload && { agentPreload: control.agentPreload }),
+    ...(control.agentPreload && { agentPreload: control.agentPreload }),
     logLevel: options.logLevel,
     onCommit: (commit) => history.addCommit(commit),
     onUnexpectedExit: (name, how) => onProblem(`${name} ${how}, and nobody had asked it to`),
   });
-  const population = new Population(options.clients, installation, history, random);
+  const population = new Population({
+    clients: options.clients,
+    ...(drill && { patienceMs: drill.patienceMs }),
+    installation,
+    history,
+    random,
+  });
   const progress = setInterval(() => say(progressOf(history)), PROGRESS_MS);
   const settle = async (clients?: Population) => {
     const wrong = await untilSettled(installation, clients, history, signal);
@@ -64,7 +71,7 @@ export async function runChaos(
     await settle(population);
     const until = history.now() + options.minutes * 60_000;
     const over = AbortSignal.any([signal, AbortSignal.timeout(options.minutes * 60_000)]);
-    for (const round of control ? repeated(control.rounds) : available()) {
+    for (const round of drill ? repeated(drill.rounds) : available()) {
       if (history.now() >= until || signal.aborted) break;
       if (round.storeForgets) await population.readLeftSessions();
       await playRound(

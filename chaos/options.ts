@@ -8,6 +8,8 @@ export interface ChaosOptions {
   readonly clients: number;
   readonly json: boolean;
   readonly control: ControlName;
+  /** Which control's faults to use instead of a random schedule. */
+  readonly drill: Exclude<ControlName, 'none'> | undefined;
   /** Names of the kinds of faults to choose from. */
   readonly faults: readonly string[];
   /** For both pools; undefined: Express serves and PHP refuses. */
@@ -31,6 +33,7 @@ clients saw to what docs/guarantees.md promises. Exit status: 0, 1 when a promis
   --on-store-down <what>   serve or refuse, for both pools (default: Express serves, PHP refuses)
   --control <name>         ${CONTROLS.join(', ')}: takes one safeguard away, with faults that
                            it is there for; the checker must then find losses (default: none)
+  --drill <control>        the faults of that control with every safeguard in place
   --log-level <level>      of gateways and agents (default: info)
   --keep                   keep logs and history of a run that went well, too
   --json                   print the report as JSON
@@ -48,6 +51,7 @@ export function readOptions(args: readonly string[]): ChaosOptions | 'help' {
       faults: { type: 'string' },
       'on-store-down': { type: 'string' },
       control: { type: 'string' },
+      drill: { type: 'string' },
       'log-level': { type: 'string' },
       keep: { type: 'boolean' },
       json: { type: 'boolean' },
@@ -59,12 +63,15 @@ export function readOptions(args: readonly string[]): ChaosOptions | 'help' {
   const faults = values.faults === undefined ? names : values.faults.split(',').map((name) => name.trim());
   const unknown = faults.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`--faults: no fault is called "${unknown}"`);
+  const control = oneOf('--control', values.control, CONTROLS) ?? 'none';
+  const drill = oneOf('--drill', values.drill, CONTROLS) ?? control;
   return {
     seed: number('--seed', values.seed, Math.floor(Math.random() * 2 ** 32), 0),
     minutes: number('--minutes', values.minutes, 2, 0.05),
     clients: number('--clients', values.clients, 28, 1),
     json: values.json ?? false,
-    control: oneOf('--control', values.control, CONTROLS) ?? 'none',
+    control,
+    drill: drill === 'none' ? undefined : drill,
     faults,
     onStoreDown: oneOf('--on-store-down', values['on-store-down'], ['serve', 'refuse'] as const),
     logLevel: values['log-level'] ?? 'info',

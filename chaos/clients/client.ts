@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GATEWAYS, type GatewayName, POOLS, type Pool } from '../installation/layout.ts';
 import type { Random } from '../random.ts';
-import { Connections } from './connection.ts';
+import { type ConnectionOptions, Connections } from './connection.ts';
 import { ClientSession, type SessionContext } from './session.ts';
 
 /** Average pause between two requests of one client. */
@@ -14,7 +14,7 @@ const LONGEST_SESSION = 60;
 export interface ClientOptions {
   readonly pool: Pool;
   readonly random: Random;
-  readonly ports: ConstructorParameters<typeof Connections>[0];
+  readonly connections: ConnectionOptions;
   readonly context: SessionContext;
   readonly nextSession: () => number;
   /** Takes a session that its owner leaves alone without logging out. */
@@ -31,7 +31,7 @@ export class Client {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#connections = new Connections(options.ports);
+    this.#connections = new Connections(options.connections);
     this.#session = new ClientSession(options.pool, options.nextSession(), options.context);
   }
 

@@ -4,7 +4,14 @@ import type { AppAnswer } from '../installation/apps/answer.ts';
 import { GATEWAYS, type GatewayName, hostOf, type Pool } from '../installation/layout.ts';
 import type { CookieJar } from './cookie-jar.ts';
 
-const TIMEOUT_MS = 10_000;
+const PATIENCE_MS = 10_000;
+
+export interface ConnectionOptions {
+  /** Ports of the gateways on 127.0.0.1. */
+  readonly ports: Readonly<Record<GatewayName, number>>;
+  /** How long to wait for an answer, milliseconds. Default: 10 seconds. */
+  readonly patienceMs?: number;
+}
 
 export interface Exchange {
   readonly outcome: Outcome;
@@ -16,10 +23,12 @@ export interface Exchange {
 /** One person's connections: one to each gateway, kept alive. */
 export class Connections {
   readonly #ports: Readonly<Record<GatewayName, number>>;
+  readonly #patienceMs: number;
   readonly #agents = new Map<GatewayName, Agent>();
 
-  constructor(ports: Readonly<Record<GatewayName, number>>) {
+  constructor({ ports, patienceMs = PATIENCE_MS }: ConnectionOptions) {
     this.#ports = ports;
+    this.#patienceMs = patienceMs;
     for (const gateway of GATEWAYS) {
       this.#agents.set(gateway, new Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 }));
     }
@@ -51,7 +60,7 @@ export class Connections {
           ...(method === 'POST' && { 'content-length': Buffer.byteLength(payload) }),
         },
       });
-      const tooLate = setTimeout(() => asked.destroy(new Error('no answer in time')), TIMEOUT_MS);
+      const tooLate = setTimeout(() => asked.destroy(new Error('no answer in time')), this.#patienceMs);
       const settle = (exchange: Exchange) => {
         clearTimeout(tooLate);
         resolve(exchange);

@@ -4,7 +4,7 @@ import type { Installation } from '../installation/installation.ts';
 import { GATEWAYS } from '../installation/layout.ts';
 import type { Random } from '../random.ts';
 import { Client } from './client.ts';
-import { Connections } from './connection.ts';
+import { type ConnectionOptions, Connections } from './connection.ts';
 import type { ClientSession, SessionContext } from './session.ts';
 import { Thief } from './thief.ts';
 
@@ -14,27 +14,39 @@ const FINAL_READERS = 8;
 const FINAL_ATTEMPTS = 100;
 const FINAL_PAUSE_MS = 200;
 
+export interface PopulationOptions {
+  readonly clients: number;
+  /** How long they wait for an answer, milliseconds. Default: as {@link Connections}. */
+  readonly patienceMs?: number;
+  readonly installation: Installation;
+  readonly history: HistoryRecorder;
+  readonly random: Random;
+}
+
 /** Everybody who uses the installation. */
 export class Population {
   readonly #clients: readonly Client[];
   readonly #thief: Thief;
-  readonly #ports: Installation['ports']['gateway'];
+  readonly #connections: ConnectionOptions;
   readonly #left: ClientSession[] = [];
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #sessions = 0;
 
-  constructor(count: number, installation: Installation, history: HistoryRecorder, random: Random) {
-    this.#ports = installation.ports.gateway;
+  constructor({ clients, patienceMs, installation, history, random }: PopulationOptions) {
+    this.#connections = {
+      ports: installation.ports.gateway,
+      ...(patienceMs !== undefined && { patienceMs }),
+    };
     const keys = { express: installation.sessionKeys('express'), php: installation.sessionKeys('php') };
     const keyOf: SessionContext['keyOf'] = (pool, id) => keys[pool](id);
-    this.#thief = new Thief(history, keyOf, random.fork('thief'), this.#ports);
+    this.#thief = new Thief(history, keyOf, random.fork('thief'), this.#connections);
     const context: SessionContext = { history, keyOf, onRetired: (retired) => this.#thief.give(retired) };
-    this.#clients = Array.from({ length: count }, (_, index) => {
+    this.#clients = Array.from({ length: clients }, (_, index) => {
       return new Client({
         pool: Client.poolOf(index),
         random: random.fork(`client ${index}`),
-        ports: this.#ports,
+        connections: this.#connections,
         context,
         nextSession: () => ++this.#sessions,
         onLeft: (session) => {
@@ -76,7 +88,7 @@ export class Population {
 
   async #readFinally(sessions: ClientSession[]): Promise<void> {
     const reader = async () => {
-      const connections = new Connections(this.#ports);
+      const connections = new Connections({ ports: this.#connections.ports });
       for (let session = sessions.pop(); session !== undefined; session = sessions.pop()) {
         for (const gateway of GATEWAYS) {
           for (let attempt = 0; attempt < FINAL_ATTEMPTS; attempt++) {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HistoryRecorder } from '../history/history.ts';
 import { GATEWAYS, type GatewayName } from '../installation/layout.ts';
 import type { Random } from '../random.ts';
-import { Connections } from './connection.ts';
+import { type ConnectionOptions, Connections } from './connection.ts';
 import type { RetiredSession, SessionContext } from './session.ts';
 
 /** Retired IDs that are remembered; older ones are let go at random. */
@@ -22,12 +22,12 @@ export class Thief {
     history: HistoryRecorder,
     keyOf: SessionContext['keyOf'],
     random: Random,
-    ports: ConstructorParameters<typeof Connections>[0],
+    connections: ConnectionOptions,
   ) {
     this.#history = history;
     this.#keyOf = keyOf;
     this.#random = random;
-    this.#connections = new Connections(ports);
+    this.#connections = new Connections(connections);
   }
 
   give(retired: RetiredSession): void {

@@ -11,11 +11,17 @@ import { agentOf, BACKENDS, poolOf } from '../installation/layout.ts';
 export const CONTROLS = ['none', 'async', 'no-hold', 'no-fencing'] as const;
 export type ControlName = (typeof CONTROLS)[number];
 
+/** Faults that a safeguard is there for. With all safeguards in place, a drill loses nothing. */
+export interface Drill {
+  /** Repeated until the time is over. */
+  readonly rounds: readonly Round[];
+  /** How long clients wait for an answer, milliseconds. */
+  readonly patienceMs: number;
+}
+
 export interface Control {
   readonly policies: (policies: Policies) => Policies;
   readonly agentPreload?: string;
-  /** Repeated until the time is over. */
-  readonly rounds: readonly Round[];
 }
 
 const EMPTIED = 'directory emptied';
@@ -31,7 +37,7 @@ const kill = (target: string, startMs: number): FaultPlan => ({
 const round = (faults: readonly FaultPlan[]): Round => ({ faults, storeForgets: false });
 
 /** Nodes die while their commits are on a slow way to the store: what was acknowledged before its commit is lost. */
-const DEATHS_BEHIND_A_SLOW_LINK = ([0, 1] as const).map((nth) =>
+const deathsBehindASlowLink = ([0, 1] as const).map((nth) =>
   round(
     nthOfEachPool(nth).flatMap((backend) => [
       {
@@ -47,29 +53,36 @@ const DEATHS_BEHIND_A_SLOW_LINK = ([0, 1] as const).map((nth) =>
 );
 
 /**
- * An owner freezes with requests in its hands, others take its sessions over, it wakes and commits what it has. Then the new
- * owners die, so that what is in the store is what counts.
+ * An owner freezes with requests in its hands, and others take its sessions over. These freeze as well, so that nobody
+ * mends anything while the first one wakes and commits what it has; then they die, and what is in the store is what counts.
  */
-const SLEEPERS = ([0, 1] as const).map((nth) =>
+const sleepers = ([0, 1] as const).map((nth) =>
   round([
     ...nthOfEachPool(nth).map((target) => ({ kind: 'pause-node', target, startMs: 0, durationMs: 7_000 })),
-    ...nthOfEachPool(1 - nth).map((target) => kill(target, 7_400)),
+    ...nthOfEachPool(1 - nth).flatMap((target) => [
+      { kind: 'pause-node', target, startMs: 6_700, durationMs: 2_000 },
+      kill(target, 8_500),
+    ]),
   ]),
 );
 
-export const CONTROL_SETTINGS: Readonly<Record<Exclude<ControlName, 'none'>, Control>> = {
-  async: {
-    policies: (policies) => forAll(policies, { durability: 'async' }),
-    rounds: DEATHS_BEHIND_A_SLOW_LINK,
-  },
-  'no-hold': {
-    policies: (policies) => forAll(policies, { hold: 'never' }),
-    rounds: DEATHS_BEHIND_A_SLOW_LINK,
-  },
+const PATIENCE_MS = 10_000;
+
+/** By the control whose safeguard they test. */
+export const DRILLS: Readonly<Record<Exclude<ControlName, 'none'>, Drill>> = {
+  async: { rounds: deathsBehindASlowLink, patienceMs: PATIENCE_MS },
+  'no-hold': { rounds: deathsBehindASlowLink, patienceMs: PATIENCE_MS },
+  // Whoever waited until the sleeper wakes would not have been anywhere else meanwhile.
+  'no-fencing': { rounds: sleepers, patienceMs: 1_500 },
+};
+
+export const CONTROL_SETTINGS: Readonly<Record<ControlName, Control>> = {
+  none: { policies: (policies) => policies },
+  async: { policies: (policies) => forAll(policies, { durability: 'async' }) },
+  'no-hold': { policies: (policies) => forAll(policies, { hold: 'never' }) },
   'no-fencing': {
     policies: (policies) => policies,
     agentPreload: fileURLToPath(new URL('./without-fencing.ts', import.meta.url)),
-    rounds: SLEEPERS,
   },
 };
 
