@@ -13,11 +13,13 @@ import type { Replicator } from '../replicator/replicator.ts';
 import { BACKOFF, type BackoffTimes, jitteredBackoff, type StoreHealth } from '../replicator/store-health.ts';
 import type { Tombstones } from './tombstones.ts';
 
-/** An agent that is not done when so little is left of the settling, milliseconds, … */
-const SHORT_MS = 1_500;
-/** … asks for so much more; a call or two may get lost. */
-const PROLONG_MS = 3_000;
+/** Most agents are done before that, and need no more time; milliseconds. */
+const FIRST_LOOK_MS = 200;
 const LOOK_EVERY_MS = 500;
+/** An agent that is not done when less than this is left prolongs the settling: others may learn of that 3 s later, … */
+const SHORT_MS = 3_500;
+/** … to this. */
+const PROLONG_MS = 6_000;
 
 export interface ReseedingParts {
   readonly backend: string;
@@ -97,6 +99,7 @@ export class Reseeding {
 
   async #prolong(signal: AbortSignal): Promise<void> {
     const { store, logger } = this.#parts;
+    await pause(Math.min(FIRST_LOOK_MS, store.settlingMs / 2), signal);
     for (; !signal.aborted; await pause(LOOK_EVERY_MS, signal)) {
       if (store.settlingMs >= SHORT_MS) continue;
       await store.prolongSettling(PROLONG_MS).catch((error: unknown) => {
