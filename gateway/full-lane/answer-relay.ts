@@ -26,6 +26,9 @@ interface AnswerRelayOptions {
   readonly idleTimeoutMs: number;
 }
 
+/** What a web server in front of the app answers when the process behind it has died, or does not come to an end. */
+const BROKEN_OFF: ReadonlySet<number> = new Set([502, 504]);
+
 /** Brings a backend's answer to the client: at once, or after the commit of what it acknowledges. */
 export class AnswerRelay {
   readonly #options: AnswerRelayOptions;
@@ -61,7 +64,10 @@ export class AnswerRelay {
 
     const touched = [session, next].filter((reference) => reference !== undefined);
     const { method = '', url = '' } = exchange.request;
-    const hold = routing.holds({ method, target: url }, named !== undefined);
+    const isBrokenOff = named === undefined && BROKEN_OFF.has(answer.statusCode ?? 0);
+    // It acknowledges nothing; and a commit asked for now would settle what a request that died has left half done.
+    if (isBrokenOff && session) known.doubt(session.ref);
+    const hold = !isBrokenOff && routing.holds({ method, target: url }, named !== undefined);
     if (hold && !eventStream && touched.length > 0) {
       return this.#hold(exchange, answer, hold, touched, current);
     }

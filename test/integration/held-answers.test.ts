@@ -59,6 +59,13 @@ describe('an answer to a write', () => {
     assert.deepEqual(commitsAsked(), [['abc']]);
   });
 
+  test('that says that the app broke off acknowledges nothing, and no commit is asked for', async () => {
+    site.serve(() => (_request, response) => response.writeHead(502).end('bad gateway'));
+    agentsSay({ outcome: 'ended' });
+    assert.equal((await write()).status, 502);
+    assert.deepEqual(commitsAsked(), []);
+  });
+
   for (const [outcome, details] of [
     [{ outcome: 'fenced' }, /commit_fenced|fenced/i],
     [{ outcome: 'unknown', code: 'STORE_UNREACHABLE' }, /commit_unknown|unknown/i],
