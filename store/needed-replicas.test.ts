@@ -6,7 +6,11 @@ import { neededReplicas } from './needed-replicas.ts';
 function needed(pools: Record<string, object>): number {
   const complete = Object.entries(pools).map(([name, pool]) => [
     name,
-    { session: { cookie: 'sid' }, backends: { 'app-1': { url: 'http://127.0.0.1:3001' } }, ...pool },
+    {
+      session: { cookie: 'sid' },
+      backends: { 'app-1': { url: 'http://127.0.0.1:3001', agent: 'http://127.0.0.1:9091' } },
+      ...pool,
+    },
   ]);
   const secret = 's'.repeat(32);
   return neededReplicas(configSchema.parse({ secret, pools: Object.fromEntries(complete) }).pools);

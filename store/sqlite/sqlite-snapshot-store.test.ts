@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { pino } from 'pino';
 import type { SessionKey } from '../../protocol/session-key.ts';
+import { eventually } from '../../test/services/eventually.ts';
 import { DatabaseFile } from './database-file.ts';
 import { Purge } from './purge.ts';
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts';
@@ -144,6 +145,96 @@ describe('an SQLite store', () => {
     await store.close();
     await store.close();
     await assert.rejects(store.lookup(key), { code: 'STORE_UNREACHABLE', message: /closed/ });
+  });
+});
+
+describe('an SQLite file', () => {
+  const quick = (changes: object = {}) => {
+    const options = { path, commandTimeout: 2_000, settle: 1_000, installation: 'test', logger, ...changes };
+    return SqliteSnapshotStore.open(options).then((store) => {
+      stores.push(store);
+      return store;
+    });
+  };
+  /** Puts another file, or none, in the place of the one that processes have open. */
+  const swap = async (other?: string) => {
+    for (const each of [path, `${path}-wal`, `${path}-shm`]) await rm(each, { force: true });
+    if (other !== undefined) await rename(other, path);
+  };
+  /** How often settling began. */
+  const begun = (store: SqliteSnapshotStore) => {
+    const counter = { count: 0 };
+    store.onSettling(() => counter.count++);
+    return counter;
+  };
+
+  test('that is new does not settle, nor one that is opened again', async () => {
+    assert.equal((await quick()).settlingMs, 0);
+    assert.equal((await quick()).settlingMs, 0);
+  });
+
+  for (const [what, copies] of [
+    ['removed', false],
+    ['replaced by an older copy', true],
+  ] as const) {
+    test(`that is ${what} under running processes is opened anew by each, and settles`, async () => {
+      const members = [await quick(), await quick()] as const;
+      const counts = members.map(begun);
+      raw().exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      await copyFile(path, `${path}.copy`);
+      await members[0].commit(key, commit(1));
+      await swap(copies ? `${path}.copy` : undefined);
+      await eventually('both know', () => counts.every(({ count }) => count > 0));
+      assert.deepEqual(
+        counts.map(({ count }) => count),
+        [1, 1],
+      );
+      assert.ok(members.some((store) => store.settlingMs > 0));
+      assert.deepEqual(await members[0].commit(key, commit(2)), { outcome: 'committed' });
+      assert.equal((await members[1].lookup(key))?.seq, 2, 'both work on one file again');
+      await eventually('it is over', () => members.every((store) => store.settlingMs === 0));
+    });
+  }
+
+  test('of another installation is refused, also when it takes the place of ours', async () => {
+    const ours = await quick();
+    await assert.rejects(quick({ installation: 'another' }), {
+      code: 'STORE_FOREIGN',
+      message: /sessions\.sqlite.*fingerprint test.*another/,
+    });
+    const theirs = join(directory, 'theirs.sqlite');
+    await (await quick({ path: theirs, installation: 'another' })).close();
+    await swap(theirs);
+    const refused = await eventually('it is noticed', () =>
+      ours.lookup(key).then(
+        () => undefined,
+        (error) => error,
+      ),
+    );
+    assert.equal(refused.code, 'STORE_FOREIGN');
+    await assert.rejects(ours.commit(key, commit(1)), { code: 'STORE_FOREIGN' });
+  });
+
+  test('has no replicas to wait for', async () => {
+    const store = await open();
+    await assert.rejects(store.commit(key, { ...commit(1), replicas: 1 }), { code: 'STORE_REFUSED' });
+    assert.equal(await store.lookup(key), undefined);
+  });
+
+  test('of the first version is brought up to date, and keeps its records', async () => {
+    const store = await open();
+    await store.commit(key, commit(3));
+    await store.close();
+    const file = raw();
+    file.exec(`
+      DROP TABLE announcements; DROP TABLE backend_states; DROP TABLE meta;
+      CREATE TABLE announcements
+        (id TEXT PRIMARY KEY, announcement TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+      PRAGMA user_version = 1`);
+    const updated = await open();
+    assert.equal((await updated.lookup(key))?.seq, 3);
+    assert.deepEqual(await updated.backends(), []);
+    assert.deepEqual(await updated.backendStates('shop'), []);
   });
 });
 

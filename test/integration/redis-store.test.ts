@@ -73,6 +73,10 @@ describe('a Redis that cannot be reached', () => {
       () => store.release(newKey(), me),
       () => store.adopt(newKey(), { owner: 'app-1', ifEpoch: 1 }),
       () => store.end(newKey(), { ...me, until: inHours(1) }),
+      () => store.commit(newKey(), aCommit({ replicas: 1 })),
+      () => store.prolongSettling(1_000),
+      () => store.withdraw(anAnnouncement),
+      () => store.backendStates('shop'),
       () => store.backends(),
       () => store.check(),
     ];
@@ -288,11 +292,21 @@ describe('a Redis behind a password', { ...localRedisRequirement() }, () => {
 
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
-    const store = await open(urlWith('shop:word'), { logger });
+    const store = await open(urlWith('shop:word'), { logger, ...SHORT });
     const key = await aRecord(store);
     assert.equal((await store.adopt(key, { owner: 'app-2', ifEpoch: 1 })).outcome, 'adopted');
     await store.announce(anAnnouncement, 60_000);
     assert.deepEqual(await store.backends(), [anAnnouncement]);
+    await store.withdraw(anAnnouncement);
+    await store.setBackendState({ application: 'shop', backend: 'app-1', state: 'drain', deadlineMs: 1_000 });
+    assert.equal((await store.backendStates('shop')).length, 1);
+    await store.prolongSettling(1);
+    const { owner: _, ...changed } = aCommit();
+    const change = { owner: 'app-2', epoch: 2, until: inHours(1), successor: newKey(), commit: changed };
+    assert.deepEqual(await store.replace(key, change), { outcome: 'replaced' });
+    // There is no replica, but asking is allowed.
+    const replicated = await failure(store.commit(newKey(), aCommit({ replicas: 1 })));
+    assert.equal(replicated.code, 'STORE_NOT_REPLICATED');
     assert.equal((await store.check()).length, 1);
     assert.deepEqual(lines, []);
   });
@@ -381,6 +395,11 @@ describe('check', { ...localRedisRequirement() }, () => {
   test('warns of a policy that evicts', async () => {
     const args = ['--appendonly', 'yes', '--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'];
     assert.deepEqual(await codes(args), ['eviction']);
+  });
+
+  test('warns of a server that is nearly full', async () => {
+    const args = ['--appendonly', 'yes', '--maxmemory', '1kb', '--maxmemory-policy', 'noeviction'];
+    assert.deepEqual(await codes(args), ['nearly-full']);
   });
 
   test('does without CONFIG where it is forbidden', async () => {
