@@ -184,7 +184,8 @@ export class BackendWatch {
     const wasUp = backend.appUp && backend.agentUp;
     backend.appUp = this.#verdicts.app.up;
     backend.agentUp = this.#verdicts.agent.up;
-    if (!wasUp && backend.appUp && backend.agentUp) this.#distrustBindings();
+    // When it goes as well: its sessions are taken over now, and what is under way there may come to an end after all.
+    if (wasUp !== (backend.appUp && backend.agentUp)) this.#distrustBindings();
     this.#changed(backend);
   }
 

@@ -57,6 +57,8 @@ export class Releaser {
       const failure = asStickshiftError(error);
       if (failure.source !== 'agent' || failure.code === 'SESSION_MOVING') throw failure;
       if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
+      // It recalls nothing now, and what its app is still working on must not go out unchecked.
+      owner.lease.distrust();
       log.warn({ err: failure }, 'old owner does not answer; taking the session over');
       return 'lost';
     }

@@ -66,11 +66,14 @@ export class SmallInstallation implements AsyncDisposable {
   /**
    * One more gateway, that has learned nothing of what others know.
    *
-   * @param agents - where it believes agents to be, by backend, if not where they are
+   * @param reached - where it reaches app servers and agents, by backend, if not where they are
    */
   async startGateway(
     settings: ConfigInput['gateway'] = {},
-    agents: Readonly<Record<string, string>> = {},
+    reached: {
+      readonly apps?: Readonly<Record<string, string>>;
+      readonly agents?: Readonly<Record<string, string>>;
+    } = {},
   ): Promise<RunningGateway> {
     const { gateway, pool } = this.#options;
     const config = configSchema.parse({
@@ -84,7 +87,7 @@ export class SmallInstallation implements AsyncDisposable {
           backends: Object.fromEntries(
             [...this.servers.values()].map(({ id, url, agentUrl }) => [
               id,
-              { url, agent: agents[id] ?? agentUrl },
+              { url: reached.apps?.[id] ?? url, agent: reached.agents?.[id] ?? agentUrl },
             ]),
           ),
           ...pool,

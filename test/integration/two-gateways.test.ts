@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import { Link } from '../../chaos/network/link.ts';
+import { configSchema } from '../../config/schema.ts';
+import { createAffinityCookies } from '../../gateway/affinity/affinity-cookie.ts';
+import type { RunningGateway } from '../../gateway/gateway.ts';
+import { deriveSecrets } from '../../protocol/secrets.ts';
+import { eventually } from '../services/eventually.ts';
+import { type ShopServer, TEST_SECRET } from '../services/shop-server.ts';
+import { SmallInstallation } from '../services/small-installation.ts';
+import type { Visit, Visitor } from '../services/visitor.ts';
+
+const MINUTE = 60_000;
+
+interface Counts {
+  readonly routed: { readonly bound: number; readonly placed: number };
+  readonly lookups: { readonly found: number };
+  readonly answersChecked: { readonly confirmed: number; readonly withheld: number };
+}
+
+async function countsOf(gateway: RunningGateway): Promise<Counts> {
+  const status = (await (await fetch(`${gateway.adminUrl}/v1/status`)).json()) as { gateway: Counts };
+  return status.gateway;
+}
+
+/** Something that a test can cut, before what listens at `url`. */
+async function linkTo(t: TestContext, url: string): Promise<{ link: Link; url: string }> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  const link = new Link({ name: url, port, targetPort: Number(new URL(url).port) });
+  await link.setTargetUp(true);
+  t.after(() => link.close());
+  return { link, url: `http://127.0.0.1:${port}` };
+}
+
+/** Has slow requests of a shop wait until the test lets them go. */
+function slowDown(server: ShopServer) {
+  const reached = Promise.withResolvers<void>();
+  const letGo = Promise.withResolvers<void>();
+  server.pause = () => {
+    reached.resolve();
+    return letGo.promise;
+  };
+  return { reached: reached.promise, letGo: letGo.resolve };
+}
+
+async function isDown(gateway: RunningGateway, { id }: ShopServer): Promise<void> {
+  await eventually(`${id} is taken for down`, async () => {
+    const answer = await fetch(`${gateway.adminUrl}/v1/backends/${id}`);
+    return !((await answer.json()) as { up: boolean }).up;
+  });
+}
+
+function assertWithheld(visit: Visit, code = 'COMMIT_FENCED'): void {
+  assert.equal(visit.status, 503);
+  assert.equal((visit.body as { code?: string }).code, code);
+}
+
+/** A visitor with a cart at one gateway; another gateway that can be cut off from that visitor's app server. */
+async function setUp(t: TestContext, gateway: { timeouts?: Record<string, string> } = {}) {
+  const installation = await SmallInstallation.start({ gateway });
+  t.after(() => installation[Symbol.asyncDispose]());
+  const atFirst = installation.visitor();
+  const { server: holder } = await atFirst.post('/cart/tea');
+  const server = installation.server(holder);
+  const toApp = await linkTo(t, server.url);
+  const mover = await installation.startGateway({}, { apps: { [server.id]: toApp.url } });
+  /** From now on the other gateway does not reach the app server, and moves its sessions. */
+  const cutOff = async () => {
+    await toApp.link.cut();
+    await isDown(mover, server);
+  };
+  return { installation, atFirst, mover, cutOff, server, other: installation.other(holder) };
+}
+
+describe('two gateways', () => {
+  test('move no session from under a request that the other has under way', async (t) => {
+    const { atFirst, mover, cutOff, server, other } = await setUp(t);
+    const slow = slowDown(server);
+    const writing = atFirst.post('/slow/cake');
+    await slow.reached;
+    await cutOff();
+    const reading = atFirst.at(mover).get('/cart');
+    await eventually('the mover is about it', async () => (await countsOf(mover)).lookups.found > 0);
+    slow.letGo();
+    const written = await writing;
+    assert.deepEqual([written.status, written.server, written.body], [200, server.id, ['tea', 'cake']]);
+    const read = await reading;
+    assert.deepEqual([read.status, read.server, read.body], [200, other.id, ['tea', 'cake']]);
+  });
+
+  test('let out nothing of a request that took longer than the other could wait for it', async (t) => {
+    const { atFirst, mover, cutOff, server, other } = await setUp(t, { timeouts: { move: '400ms' } });
+    const slow = slowDown(server);
+    const reading = atFirst.get('/slow-cart');
+    await slow.reached;
+    await cutOff();
+    const elsewhere = atFirst.at(mover);
+    const written = await eventually('the session moves', async () => {
+      const visit = await elsewhere.post('/cart/cake');
+      return visit.status === 200 && visit;
+    });
+    assert.deepEqual([written.server, written.body], [other.id, ['tea', 'cake']]);
+    slow.letGo();
+    assertWithheld(await reading);
+    assert.deepEqual(
+      (await atFirst.get('/cart')).body,
+      ['tea', 'cake'],
+      'the client comes back, and is right',
+    );
+  });
+
+  test('follow no cookie from before a move that the other made', async (t) => {
+    const { installation, atFirst, mover, cutOff, other } = await setUp(t);
+    const old = atFirst.at(installation.gateway);
+    await cutOff();
+    const elsewhere = atFirst.at(mover);
+    assert.deepEqual((await elsewhere.post('/cart/cake')).body, ['tea', 'cake']);
+    const visit = await old.get('/cart');
+    assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
+    const before = await countsOf(installation.gateway);
+    await old.get('/cart');
+    const after = await countsOf(installation.gateway);
+    assert.equal(after.routed.bound, before.routed.bound + 1, 'the new cookie needs no lookup');
+  });
+
+  test('need no lookup for what the other has had confirmed', async (t) => {
+    const { atFirst, mover } = await setUp(t);
+    await atFirst.get('/cart');
+    const visitor = atFirst.at(mover);
+    await visitor.get('/cart');
+    // The first gateway's stamp was older than the mover's lease; the one that the mover gave is good with both.
+    const before = await countsOf(mover);
+    assert.equal((await visitor.get('/cart')).status, 200);
+    const after = await countsOf(mover);
+    assert.deepEqual(
+      [after.routed.bound - before.routed.bound, after.lookups.found - before.lookups.found],
+      [1, 0],
+    );
+  });
+
+  test('follow no cookie from before a move when they were started after it', async (t) => {
+    const { installation, atFirst, mover, cutOff, other } = await setUp(t);
+    const old = atFirst.at(mover);
+    await cutOff();
+    await atFirst.at(mover).post('/cart/cake');
+    const visit = await old.at(await installation.startGateway()).get('/cart');
+    assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
+  });
+
+  for (const minutes of [5, -5]) {
+    test(`agree although the clock of one is ${minutes} minutes off`, async (t) => {
+      const { installation, atFirst, mover, cutOff, server, other } = await setUp(t);
+      const off = reissued(atFirst, server.id, minutes * MINUTE);
+      const visitor = off.at(installation.gateway);
+      const before = await countsOf(installation.gateway);
+      assert.equal((await visitor.get('/cart')).server, server.id);
+      const after = await countsOf(installation.gateway);
+      assert.equal(
+        after.routed.bound,
+        before.routed.bound + 1,
+        'a cookie is good by its stamp, not by its time',
+      );
+
+      await cutOff();
+      await atFirst.at(mover).post('/cart/cake');
+      const visit = await off.at(installation.gateway).get('/cart');
+      assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
+    });
+  }
+
+  test('agree when one of them is cut off from an agent', async (t) => {
+    const { installation, atFirst, mover, cutOff, server, other } = await setUp(t);
+    const toAgent = await linkTo(t, server.agentUrl);
+    const blind = await installation.startGateway({}, { agents: { [server.id]: toAgent.url } });
+    const visitor = atFirst.at(blind);
+    assert.equal((await visitor.get('/cart')).server, server.id);
+    const old = visitor.at(blind);
+    const slow = slowDown(server);
+    const reading = visitor.get('/slow-cart');
+    await slow.reached;
+    toAgent.link.setTrouble('both', 'black-hole');
+    await cutOff();
+    const elsewhere = atFirst.at(mover);
+    const written = await eventually('the session moves, once the lease has run out', async () => {
+      const visit = await elsewhere.post('/cart/cake');
+      return visit.status === 200 && visit;
+    });
+    assert.deepEqual([written.server, written.body], [other.id, ['tea', 'cake']]);
+    const visit = await old.get('/cart');
+    assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
+    slow.letGo();
+    assertWithheld(await reading);
+  });
+});
+
+describe('an app server that was paused and wakes up', () => {
+  for (const agentToo of [false, true]) {
+    test(`${agentToo ? 'together with its agent ' : ''}answers nobody with what it knew before`, async (t) => {
+      const health = { interval: '50ms', timeout: '200ms', fall: 2, rise: 1 };
+      const installation = await SmallInstallation.start({ pool: { health } });
+      t.after(() => installation[Symbol.asyncDispose]());
+      const first = installation.visitor();
+      const server = installation.server((await first.post('/cart/tea')).server);
+      const toAgent = await linkTo(t, server.agentUrl);
+      const timeouts = { agent: '500ms', move: '500ms' };
+      const gateway = await installation.startGateway({ timeouts }, { agents: { [server.id]: toAgent.url } });
+      const visitor = first.at(gateway);
+      assert.equal((await visitor.get('/cart')).server, server.id);
+
+      const slow = slowDown(server);
+      const reading = visitor.at(gateway).get('/slow-cart');
+      const writing = visitor.at(gateway).post('/slow/stale');
+      await slow.reached;
+      const awake = Promise.withResolvers<void>();
+      server.beforeHealth = () => awake.promise;
+      if (agentToo) toAgent.link.setTrouble('both', 'black-hole');
+      await isDown(gateway, server);
+      const written = await eventually('the session moves', async () => {
+        const visit = await visitor.post('/cart/cake');
+        return visit.status === 200 && visit;
+      });
+      assert.deepEqual([written.server, written.body], [installation.other(server.id).id, ['tea', 'cake']]);
+
+      awake.resolve();
+      await toAgent.link.mend();
+      slow.letGo();
+      assertWithheld(await reading);
+      assert.equal((await writing).status, 503);
+      assert.deepEqual((await visitor.get('/cart')).body, ['tea', 'cake']);
+    });
+  }
+});
+
+/** The same visitor with a cookie from a gateway whose clock is so much ahead. */
+function reissued(visitor: Visitor, backend: string, aheadMs: number): Visitor {
+  const { affinity: config } = configSchema.parse({ secret: TEST_SECRET }).gateway;
+  const keys = [deriveSecrets(TEST_SECRET).affinity];
+  const cookies = createAffinityCookies({ keys, config, pool: 'shop', backendIds: ['app-1', 'app-2'] });
+  const verdict = cookies.verify(visitor.cookies.get('stickshift') ?? '', Date.now());
+  assert.ok(verdict.ok);
+  const { epoch, session, stamp } = verdict.affinity;
+  const value = cookies.issue({ backend, epoch, session, stamp, now: Date.now() + aheadMs });
+  visitor.cookies.set('stickshift', value);
+  return visitor;
+}
