@@ -36,7 +36,7 @@ export interface InstallationOptions {
   /** Configurations, logs and data; exists, and is left behind. */
   readonly directory: string;
   readonly policies: Readonly<Record<Pool, PoolPolicy>>;
-  /** A module that every agent imports before anything else. */
+  /** A module that every agent imports before anything else; CHAOS_STORE_URL in its environment is the agent's store. */
   readonly agentPreload?: string;
   readonly logLevel: string;
   readonly onCommit: (commit: ObservedCommit) => void;
@@ -192,7 +192,10 @@ export class Installation {
         ...(agentPreload ? ['--import', agentPreload] : []),
         ...[STICKSHIFT, 'agent', backend, '--config', configFile],
       ],
-      env: { STICKSHIFT_LOG_LEVEL: this.#options.logLevel },
+      env: {
+        STICKSHIFT_LOG_LEVEL: this.#options.logLevel,
+        CHAOS_STORE_URL: `redis://127.0.0.1:${this.ports.link[`${agentOf(backend)}→redis`]}`,
+      },
       readyUrl: `http://127.0.0.1:${this.ports.agent[backend]}/healthz`,
     };
   }
