@@ -63,6 +63,7 @@ export function backendStatus(more: Partial<BackendStatus> = {}): BackendStatus 
     appUp: true,
     agentUp: true,
     upSince: 0,
+    leased: true,
     inFlight: 2,
     agent: {
       state: 'ok',

@@ -66,6 +66,8 @@ export interface BackendStatus {
   /** Present while it is ejected. */
   readonly ejectedUntil?: number;
   readonly upSince: number;
+  /** This gateway holds a lease at the agent. Without one, every request of a session bound here costs a lookup. */
+  readonly leased: boolean;
   /** Requests, event streams and WebSockets under way. */
   readonly inFlight: number;
   readonly agent: AgentReport;

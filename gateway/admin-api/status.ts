@@ -42,6 +42,7 @@ export async function backendStatus(backend: Backend, parts: StatusParts): Promi
     agentUp: backend.agentUp,
     ...(backend.ejectedUntil > now && { ejectedUntil: backend.ejectedUntil }),
     upSince: backend.upSince,
+    leased: backend.lease.holds(),
     inFlight: backend.inFlight,
     agent,
     ...(drain && { drain }),
