@@ -82,7 +82,10 @@ describe('imports run one way: entry point → feature → port → adapter', ()
   });
 
   test('sources do not import the replicator', () => {
-    neverImports(within('session-agent/sources'), within('session-agent/replicator'));
+    neverImports(
+      within('session-agent/sources'),
+      within('session-agent/replicator', 'session-agent/id-change'),
+    );
   });
 
   test('only entry points import the command line and the demo', () => {

@@ -142,6 +142,23 @@ test('while the store is away a removed session is neither ended nor replaced', 
   assert.deepEqual(await outcomes('old', 'new'), ['ended', 'committed']);
 });
 
+test('a login that is fenced leaves nothing that PHP could overwrite the old session with', async () => {
+  const { agent, source, store, state, outcomes, stored } = await scene();
+  await store.commit(keyOf('new'), {
+    ...{ owner: 'app-2', epoch: 3, seq: 1, snapshot: new Uint8Array(50) },
+    deadlines: { idleAt: Date.now() + NEVER, absoluteAt: undefined },
+  });
+  source.remove('old');
+  source.write('new', 'cart of Ann');
+  assert.equal((await outcomes('old', 'new'))[1], 'fenced');
+  assert.equal(state('old'), 'active');
+  source.write('old', 'an empty cart');
+  assert.deepEqual(await outcomes('old'), ['fenced']);
+  assert.equal((await agent.adopt('old', 1)).outcome, 'found');
+  assert.equal(source.text('old'), 'cart');
+  assert.equal(await stored('old'), 'cart');
+});
+
 test('an agent that stops takes a removal for a logout: nobody would remember it', async () => {
   const { agent, source, state } = await scene();
   source.remove('old');

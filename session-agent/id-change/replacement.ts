@@ -29,6 +29,8 @@ export class Replacement {
   isWritten = false;
   /** The app has changed the session by its old ID since, or may have: such a change is nowhere. */
   isLate = false;
+  /** The app may begin another session under the old ID without asking for the one that is gone. */
+  isUnguarded = false;
   /** How many replicas of the store are to have the successor before its response goes out. */
   replicas = 0;
   /** False after the app went away, until it says again that the session has this ID: another process never will. */

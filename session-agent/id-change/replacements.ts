@@ -135,6 +135,7 @@ export class Replacements {
   link(old: string, successor: OwnedSession, replicas: number): void {
     const replacement = this.#add(old, successor.id);
     replacement.replicas = replicas;
+    replacement.isUnguarded = true;
     // What a request beside has written into a file that is gone, nobody has seen.
     replacement.isLate = true;
     replacement.state = 'due';
@@ -390,8 +391,10 @@ export class Replacements {
     const { owned } = this.#parts;
     this.#remove(replacement);
     const old = owned.get(replacement.old);
-    // The app has let go of it: it gets the session back when it asks, or when a gateway does.
-    if (old) old.inApp = false;
+    // The app has let go of it: it gets the session back when it asks, or when a gateway does. What it might begin under this ID
+    // without asking must not be taken for a change of the session; under an ID that nobody knows the store refuses it.
+    if (old && replacement.isUnguarded) owned.delete(old, { outcome: 'unknown', code: 'COMMIT_UNKNOWN' });
+    else if (old) old.inApp = false;
     const session = owned.get(replacement.successor);
     if (session) owned.delete(session, { outcome: 'unknown', code: 'COMMIT_UNKNOWN' });
   }
