@@ -57,7 +57,7 @@ async function openLink(targetPort: number, delayMs: number, undo: AsyncDisposab
   const [port = 0] = await findPorts(1);
   const link = new Link({ name: 'bench to redis', port, targetPort });
   undo.defer(() => link.close());
-  await link.open();
+  await link.setTargetUp(true);
   link.setTrouble('forward', { delayMs });
   return link;
 }
