@@ -73,6 +73,8 @@ export class OwnedSession {
   failures = 0;
   /** Code of the last failure, for those who waited in vain. */
   lastFailure: string | undefined;
+  /** Why the journal did not take it, for those who would have been content with that. */
+  journalFailure: string | undefined;
   readonly waiters = new Set<CommitWaiter>();
 
   constructor(id: string, key: SessionKey) {

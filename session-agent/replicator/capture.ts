@@ -80,6 +80,7 @@ export class Capture {
       const answer = session.isDirty && !hasExpired ? this.#lost(session) : NOT_HELD;
       session.inApp = captured !== undefined;
       owned.markCovered(session, changes);
+      uncommitted.drop(session);
       session.settle(changes, answer);
       // With a record it may come back, when the app asks for it; without one there is nothing left of it.
       if (session.committedSeq === 0) owned.delete(session, answer);
@@ -126,6 +127,7 @@ export class Capture {
     }
     session.failures = 0;
     session.lastFailure = undefined;
+    session.journalFailure = undefined;
     session.settle(session.covered, {
       outcome: 'committed',
       epoch: session.epoch,
@@ -135,7 +137,8 @@ export class Capture {
 
   /** The session's bytes will not reach the store until they change. Logged once in a session's life. */
   giveUp(session: OwnedSession, changes: number, reason: UnprotectedReason, failure?: Error): void {
-    const { owned, logger } = this.#parts;
+    const { owned, uncommitted, logger } = this.#parts;
+    uncommitted.drop(session);
     if (owned.markUnprotected(session, reason)) {
       logger.warn(
         { err: failure, [ATTRIBUTE.sessionKey]: session.key, reason },

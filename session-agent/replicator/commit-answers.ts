@@ -87,7 +87,7 @@ export class CommitAnswers {
     missedSome: boolean,
   ): Promise<SessionCommit> {
     const { dispatcher, owned, health, logouts } = this.#parts;
-    const { sessionId } = asked;
+    const { sessionId, durability } = asked;
     const late = new AbortController();
     const question = { ...asked, late: late.signal };
     const answer = (missedSome ? this.#answerFromApp(question) : this.#answer(question)).catch(
@@ -96,7 +96,9 @@ export class CommitAnswers {
     const commit = await dispatcher.hurry(within(answer, timeoutMs));
     if (commit) return commit;
     late.abort();
-    const code = owned.get(sessionId)?.lastFailure ?? logouts.failure(sessionId) ?? health.failure;
+    const session = owned.get(sessionId);
+    const unjournaled = durability.onStoreDown === 'serve' ? session?.journalFailure : undefined;
+    const code = unjournaled ?? session?.lastFailure ?? logouts.failure(sessionId) ?? health.failure;
     return { outcome: 'unknown', code: code ?? 'COMMIT_UNKNOWN' };
   }
 

@@ -42,7 +42,7 @@ export class Journaling {
         isProgress = await queue.run(session.id, () => this.#write(journal, session));
       }
     } catch (error) {
-      session.lastFailure = asStickshiftError(error).code;
+      session.journalFailure = asStickshiftError(error).code;
     } finally {
       this.#underWay.delete(session);
     }
@@ -78,6 +78,7 @@ export class Journaling {
       const deadlines = { idleAt: taken.captured.idleAt, absoluteAt };
       await journal.append({ kind: 'snapshot', key, epoch, seq, deadlines, proven, doubt, snapshot });
       session.journaled = { changes: taken.changes, seq };
+      session.journalFailure = undefined;
     }
     const { changes, seq } = session.journaled ?? { changes: 0, seq: 0 };
     session.settle(changes, { outcome: 'journaled', epoch: session.epoch, seq });
