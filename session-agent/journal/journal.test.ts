@@ -94,6 +94,16 @@ test('the file is emptied when nothing is outstanding', async () => {
   await until(() => journal.bytes < before);
 });
 
+test('many at once, each one after the other, all get their answer', async () => {
+  const { journal } = await openJournal(journalDirectory());
+  const append = async (id: string) => {
+    for (let seq = 1; seq <= 20; seq++) await journal.append(snapshot(id, `${seq}`, seq));
+  };
+  await Promise.all(Array.from({ length: 50 }, (_, index) => append(`session ${index}`)));
+  assert.equal(journal.counts.snapshot, 50);
+  assert.equal(await textOf(journal, 'session 7'), '20');
+});
+
 test('a session that changes over and over does not fill the journal', async () => {
   const directory = journalDirectory();
   const size = 64 * 1024;

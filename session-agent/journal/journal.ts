@@ -199,14 +199,14 @@ export class Journal {
   #flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#flushing ??= this.#writeAll().finally(() => {
-      this.#flushing = undefined;
-    });
-    return this.#flushing;
+    if (this.#queue.length > 0) this.#flushing ??= this.#writeAll();
+    return this.#flushing ?? Promise.resolve();
   }
 
   async #writeAll(): Promise<void> {
     while (this.#queue.length > 0) await this.#inTurn(() => this.#writeQueue());
+    // In the same turn in which the queue was seen to be empty: what comes later must find that nobody is at it.
+    this.#flushing = undefined;
   }
 
   /** Never rejects: those who wait are told. */
