@@ -55,7 +55,8 @@ export async function runChaos(
   });
   const population = new Population({
     clients: options.clients,
-    ...(drill && { patienceMs: drill.patienceMs }),
+    ...(drill?.patienceMs && { patienceMs: drill.patienceMs }),
+    ...(drill?.habits && { habits: drill.habits }),
     installation,
     history,
     random,

@@ -11,10 +11,28 @@ const AVOID_MS = 4_000;
 /** A session that has grown so long is logged out: every answer carries all of it. */
 const LONGEST_SESSION = 60;
 
+/** What a client does with a session, and how often. */
+export type Habits = readonly (readonly ['append' | 'read' | 'login' | 'logout' | 'leave', number])[];
+
+export const LIVELY: Habits = [
+  ['append', 52],
+  ['read', 34],
+  ['login', 7],
+  ['logout', 4],
+  ['leave', 3],
+];
+
+/** One session, under one ID, for as long as it lasts. */
+export const STEADY: Habits = [
+  ['append', 60],
+  ['read', 40],
+];
+
 export interface ClientOptions {
   readonly pool: Pool;
   readonly random: Random;
   readonly connections: ConnectionOptions;
+  readonly habits: Habits;
   readonly context: SessionContext;
   readonly nextSession: () => number;
   /** Takes a session that its owner leaves alone without logging out. */
@@ -85,7 +103,7 @@ export class Client {
   }
 
   #choose() {
-    const { random } = this.#options;
+    const { random, habits } = this.#options;
     switch (this.#session.state) {
       case 'new':
         return 'append';
@@ -94,16 +112,8 @@ export class Client {
       case 'doubtful':
         return 'read';
       case 'alive':
-        if (this.#session.length > LONGEST_SESSION) return 'logout';
-        return (
-          random.weighted([
-            ['append', 52],
-            ['read', 34],
-            ['login', 7],
-            ['logout', 4],
-            ['leave', 3],
-          ] as const) ?? 'read'
-        );
+        if (habits === LIVELY && this.#session.length > LONGEST_SESSION) return 'logout';
+        return random.weighted(habits) ?? 'read';
     }
   }
 

@@ -41,9 +41,7 @@ export class Connections {
     method: 'GET' | 'POST',
     path: string,
     jar: CookieJar,
-    body?: object,
   ): Promise<Exchange> {
-    const payload = body === undefined ? '' : JSON.stringify(body);
     const { header } = jar;
     return new Promise((resolve) => {
       const asked = request({
@@ -56,8 +54,7 @@ export class Connections {
           host: hostOf(pool),
           accept: 'application/json',
           ...(header !== undefined && { cookie: header }),
-          ...(payload !== '' && { 'content-type': 'application/json' }),
-          ...(method === 'POST' && { 'content-length': Buffer.byteLength(payload) }),
+          ...(method === 'POST' && { 'content-length': 0 }),
         },
       });
       const tooLate = setTimeout(() => asked.destroy(new Error('no answer in time')), this.#patienceMs);
@@ -79,7 +76,7 @@ export class Connections {
           (error: Error) => settle({ outcome: 'indeterminate', detail: `broken answer: ${error.message}` }),
         );
       });
-      asked.end(payload);
+      asked.end();
     });
   }
 

@@ -3,7 +3,7 @@ import type { HistoryRecorder } from '../history/history.ts';
 import type { Installation } from '../installation/installation.ts';
 import { GATEWAYS } from '../installation/layout.ts';
 import type { Random } from '../random.ts';
-import { Client } from './client.ts';
+import { Client, type Habits, LIVELY } from './client.ts';
 import { type ConnectionOptions, Connections } from './connection.ts';
 import type { ClientSession, SessionContext } from './session.ts';
 import { Thief } from './thief.ts';
@@ -18,6 +18,8 @@ export interface PopulationOptions {
   readonly clients: number;
   /** How long they wait for an answer, milliseconds. Default: as {@link Connections}. */
   readonly patienceMs?: number;
+  /** Default: lively. */
+  readonly habits?: Habits;
   readonly installation: Installation;
   readonly history: HistoryRecorder;
   readonly random: Random;
@@ -33,7 +35,8 @@ export class Population {
   #running: Promise<unknown> = Promise.resolve();
   #sessions = 0;
 
-  constructor({ clients, patienceMs, installation, history, random }: PopulationOptions) {
+  constructor(options: PopulationOptions) {
+    const { clients, patienceMs, habits = LIVELY, installation, history, random } = options;
     this.#connections = {
       ports: installation.ports.gateway,
       ...(patienceMs !== undefined && { patienceMs }),
@@ -47,6 +50,7 @@ export class Population {
         pool: Client.poolOf(index),
         random: random.fork(`client ${index}`),
         connections: this.#connections,
+        habits,
         context,
         nextSession: () => ++this.#sessions,
         onLeft: (session) => {

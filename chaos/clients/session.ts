@@ -67,14 +67,8 @@ export class ClientSession {
     const token = kind === 'append' ? `${this.number}.${this.#tokens}` : undefined;
     const invokedAt = history.now();
     const [method, path] = REQUESTS[kind];
-    const exchange = await connections.send(
-      gateway,
-      this.pool,
-      method,
-      path,
-      this.jar,
-      token === undefined ? undefined : { token },
-    );
+    const target = token === undefined ? path : `${path}?token=${token}`;
+    const exchange = await connections.send(gateway, this.pool, method, target, this.jar);
     const answer = exchange.answer && { ...exchange.answer, tokens: this.#shared(exchange.answer.tokens) };
     const operation = history.addOperation({
       pool: this.pool,

@@ -60,9 +60,7 @@ export class Thief {
     if (writes) this.#forged += 1;
     const invokedAt = this.#history.now();
     const exchange = writes
-      ? await this.#connections.send(gateway, pool, 'POST', '/append', stolen, {
-          token: `forged.${this.#forged}`,
-        })
+      ? await this.#connections.send(gateway, pool, 'POST', `/append?token=forged.${this.#forged}`, stolen)
       : await this.#connections.send(gateway, pool, 'GET', '/read', stolen);
     this.#history.addOperation({
       pool,

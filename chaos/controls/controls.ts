@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { type Habits, STEADY } from '../clients/client.ts';
 import type { FaultPlan, Policies } from '../faults/fault.ts';
 import type { Round } from '../faults/schedule.ts';
 import { agentOf, BACKENDS, poolOf } from '../installation/layout.ts';
@@ -15,8 +16,10 @@ export type ControlName = (typeof CONTROLS)[number];
 export interface Drill {
   /** Repeated until the time is over. */
   readonly rounds: readonly Round[];
-  /** How long clients wait for an answer, milliseconds. */
-  readonly patienceMs: number;
+  /** How long clients wait for an answer, milliseconds. Default: 10 seconds. */
+  readonly patienceMs?: number;
+  /** Default: lively. */
+  readonly habits?: Habits;
 }
 
 export interface Control {
@@ -66,14 +69,12 @@ const sleepers = ([0, 1] as const).map((nth) =>
   ]),
 );
 
-const PATIENCE_MS = 10_000;
-
 /** By the control whose safeguard they test. */
 export const DRILLS: Readonly<Record<Exclude<ControlName, 'none'>, Drill>> = {
-  async: { rounds: deathsBehindASlowLink, patienceMs: PATIENCE_MS },
-  'no-hold': { rounds: deathsBehindASlowLink, patienceMs: PATIENCE_MS },
-  // Whoever waited until the sleeper wakes would not have been anywhere else meanwhile.
-  'no-fencing': { rounds: sleepers, patienceMs: 1_500 },
+  async: { rounds: deathsBehindASlowLink },
+  'no-hold': { rounds: deathsBehindASlowLink },
+  // Who waits until the sleeper wakes has been nowhere else meanwhile; and a session must last until then.
+  'no-fencing': { rounds: sleepers, patienceMs: 1_500, habits: STEADY },
 };
 
 export const CONTROL_SETTINGS: Readonly<Record<ControlName, Control>> = {

@@ -13,7 +13,7 @@ switch ("{$_SERVER['REQUEST_METHOD']} $path") {
         break;
     case 'POST /append':
         $_SESSION['generation'] ??= bin2hex(random_bytes(6));
-        $_SESSION['tokens'][] = json_decode(file_get_contents('php://input'), true)['token'];
+        $_SESSION['tokens'][] = $_GET['token'];
         break;
     case 'POST /login':
         session_regenerate_id(true);

@@ -30,8 +30,6 @@ app.disable('etag');
 app.get('/healthz', (_request, response) => {
   response.send('ok');
 });
-// Before the session is read: from then on, nothing of a request waits for the network.
-app.use(express.json());
 
 /*
  * One request of a session at a time. express-session would let two read the same list, and the second to write would
@@ -54,7 +52,8 @@ app.use(
 
 app.get('/read', (request, response) => answer(request, response));
 app.post('/append', (request, response) => {
-  const { token } = request.body as { token: string };
+  // In the target, not in a body: what has arrived is carried out, even if whoever sent it has gone since.
+  const token = String(request.query.token);
   request.session.generation ??= randomBytes(6).toString('hex');
   request.session.tokens = [...(request.session.tokens ?? []), token];
   answer(request, response);
