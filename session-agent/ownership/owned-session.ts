@@ -15,6 +15,9 @@ export interface CommitWaiter {
   settle(commit: SessionCommit): void;
 }
 
+/** One object for all sessions: most never go to replicas, and there may be a million of them. */
+export const ON_NO_REPLICA: { readonly seq: number; readonly replicas: number } = { seq: 0, replicas: 0 };
+
 /** One session that this agent looks after. {@link OwnedSessions} and the replicator are the only ones to change it. */
 export class OwnedSession {
   readonly id: string;
@@ -50,7 +53,7 @@ export class OwnedSession {
   /** The newest commit in the journal, and how many of {@link changes} it holds; none when the store has those changes. */
   journaled: { readonly changes: number; readonly seq: number } | undefined;
   /** The newest commit that replicas of the store have, and how many of them. */
-  replicated = { seq: 0, replicas: 0 };
+  replicated = ON_NO_REPLICA;
   /** How many replicas were asked for last. They will be again, so a commit that nobody waits for yet goes to them too. */
   usualReplicas = 0;
   /** How many of {@link changes} there were when a gateway was last told that all are saved. */

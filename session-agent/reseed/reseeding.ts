@@ -4,7 +4,7 @@ import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Counters } from '../counters.ts';
 import { lossBy } from '../ownership/claim.ts';
 import { forEachAtOnce } from '../ownership/for-each-at-once.ts';
-import type { OwnedSession } from '../ownership/owned-session.ts';
+import { ON_NO_REPLICA, type OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import { pause } from '../ownership/pause.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
@@ -123,7 +123,7 @@ export class Reseeding {
   async #look(session: OwnedSession): Promise<void> {
     const { backend, store, health, owned, committer, replicator, counters, logger } = this.#parts;
     // Other replicas than those that confirmed it may be asked next time.
-    session.replicated = { seq: 0, replicas: 0 };
+    session.replicated = ON_NO_REPLICA;
     // What was never committed is on its way there anyhow.
     if (!owned.isCurrent(session) || session.committedSeq === 0) return;
     const record = await health.watch(store.lookup(session.key));
