@@ -121,6 +121,29 @@ test('a login whose session was taken over meanwhile is fenced, and nothing of i
   await until(() => source.text('new') === undefined);
 });
 
+test('a request that outlives the move of its session elsewhere cannot log it in here', async () => {
+  const { agent, source, store, state, outcomes } = await scene();
+  await store.adopt(keyOf('old'), { owner: 'app-2', ifEpoch: 1 });
+  source.write('old', 'cart with tea');
+  assert.deepEqual(await outcomes('old'), ['fenced']);
+  void source.replace('old', 'new');
+  source.write('new', 'cart of Ann');
+  assert.deepEqual(await outcomes('old', 'new'), ['fenced', 'fenced']);
+  assert.deepEqual([state('old'), state('new')], ['active', undefined]);
+  assert.equal(agent.owned.size, 0);
+});
+
+test('a request beside a login, which ends first, waits for it', async () => {
+  const { agent, source, state, outcomes } = await scene();
+  void source.replace('old', 'new');
+  source.write('new', 'cart of Ann');
+  assert.equal((await agent.commit(['old'], SHORT_MS))[0]?.outcome, 'unknown');
+  assert.equal(state('old'), 'active', 'the login may yet be killed');
+  const beside = outcomes('old');
+  assert.deepEqual(await outcomes('old', 'new'), ['ended', 'committed']);
+  assert.deepEqual(await beside, ['ended']);
+});
+
 test('a login in a session that was logged out elsewhere does not bring it back', async () => {
   const { source, store, state, outcomes } = await scene();
   await store.end(keyOf('old'), { owner: 'app-1', epoch: 1, until: Date.now() + NEVER });
@@ -265,29 +288,36 @@ test('two changes of ID in one request leave the last one', async () => {
   assert.deepEqual(await outcomes('between'), ['late']);
 });
 
+/** Turns of the event loop between the first commit and the second change of ID: whatever is under way by then. */
+const TURNS = [0, 1, 2, 3, 4, 6, 8];
 for (const fault of ['none', 'lost', 'lost-applied', 'lost-late'] as const) {
   test(`a second change of ID while the first is being committed (${fault}) leaves the last one alone`, async () => {
-    const { agent, source, store, state, outcomes, stored } = await scene();
-    void source.replace('old', 'between');
-    source.write('between', 'not for long');
-    let isSent = false;
-    store.fault = () => {
-      isSent = true;
-      store.fault = () => 'none';
-      return fault;
-    };
-    const first = agent.commit(['old', 'between'], PATIENCE_MS);
-    await until(() => isSent);
-    void source.replace('between', 'new');
-    source.write('new', 'cart of Ann');
-    assert.deepEqual(await outcomes('old', 'new'), ['ended', 'committed']);
-    await first;
-    store.deliverLate();
-    assert.equal(state('old'), 'ended');
-    assert.notEqual(state('between'), 'active');
-    assert.equal(await stored('new'), 'cart of Ann');
-    assert.equal(agent.owned.size, 1);
+    for (const turns of TURNS) await changeTwice(fault, turns);
   });
+}
+
+async function changeTwice(fault: Fault, turns: number): Promise<void> {
+  const { agent, source, store, state, outcomes, stored } = await scene();
+  void source.replace('old', 'between');
+  source.write('between', 'not for long');
+  let isSent = false;
+  store.fault = () => {
+    isSent = true;
+    store.fault = () => 'none';
+    return fault;
+  };
+  const first = agent.commit(['old', 'between'], PATIENCE_MS);
+  while (!isSent) await new Promise(setImmediate);
+  for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+  void source.replace('between', 'new');
+  source.write('new', 'cart of Ann');
+  assert.equal((await outcomes('old', 'new'))[1], 'committed');
+  await first;
+  store.deliverLate();
+  assert.equal(state('old'), 'ended');
+  assert.notEqual(state('between'), 'active');
+  assert.equal(await stored('new'), 'cart of Ann');
+  assert.equal(agent.owned.size, 1);
 }
 
 test('a change of ID after one that stands retires that one in its turn', async () => {
@@ -327,8 +357,8 @@ test('two requests that each give the session a new ID both get one', async () =
   void source.replace('old', 'two');
   source.write('one', 'cart of Ann');
   source.write('two', 'cart of Ann');
-  assert.deepEqual(await outcomes('old', 'two'), ['ended', 'committed']);
-  assert.deepEqual(await outcomes('old', 'one'), ['ended', 'committed']);
+  const answers = await Promise.all([outcomes('old', 'two'), outcomes('old', 'one')]);
+  assert.deepEqual(answers, Array(2).fill(['ended', 'committed']));
   assert.deepEqual([state('old'), state('one'), state('two')], ['ended', 'active', 'active']);
 });
 

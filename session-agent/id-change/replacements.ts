@@ -94,9 +94,9 @@ export class Replacements {
       if (known.successor === successor) this.#confirm(known);
       return known.over;
     }
-    if (losses.get(old) && !owned.get(old)) return;
+    if (losses.isEnded(old) && !owned.get(old)) return;
     const isUsable =
-      old !== successor && !this.of(successor) && (!losses.get(successor) || owned.get(successor));
+      old !== successor && !this.of(successor) && (!losses.isEnded(successor) || owned.get(successor));
     if (!isUsable || logouts.due(old) || this.#bySuccessor.size >= limit) return logouts.end(old);
 
     const former = this.#bySuccessor.get(old);
@@ -127,8 +127,10 @@ export class Replacements {
     const replacement = this.of(sessionId);
     if (replacement) replacement.replicas = Math.max(replacement.replicas, replicas);
     if (replacement?.state !== 'open' || !replacement.isConfirmed) return;
-    if (replacement.isWritten) this.#makeDue(replacement);
-    else replacement.after(this.#times.named, () => this.#retireAlone(replacement));
+    // One that names the old ID only may be that of a request beside, which ends before the one that changes the ID.
+    if (replacement.isWritten && sessionId === replacement.successor) this.#makeDue(replacement);
+    else if (!replacement.isWritten)
+      replacement.after(this.#times.named, () => this.#retireAlone(replacement));
   }
 
   /** Retires an old ID together with the first commit of a session that is looked after already. */
@@ -191,11 +193,12 @@ export class Replacements {
 
   /** Commits a session's bytes and retires the ID that it had before; `undefined` when it had none. */
   commit(session: OwnedSession, commit: Commit): Promise<CommitResult> | undefined {
+    const { owned, queue } = this.#parts;
+    // The app gave this ID up as well while its commit was being prepared.
+    if (!owned.isCurrent(session)) return Promise.resolve({ outcome: 'ended' });
     const replacement = this.#bySuccessor.get(session.id);
     // In turn with whatever else is done to the old record.
-    return (
-      replacement && this.#parts.queue.run(replacement.old, () => this.#write(replacement, session, commit))
-    );
+    return replacement && queue.run(replacement.old, () => this.#write(replacement, session, commit));
   }
 
   #add(old: string, successor: string): Replacement {
@@ -267,7 +270,7 @@ export class Replacements {
 
   async #write(replacement: Replacement, session: OwnedSession, commit: Commit): Promise<CommitResult> {
     const { store, health } = this.#parts;
-    // The app has given this ID up as well, before anything stood under it.
+    // Or while it waited its turn.
     if (replacement.successor !== session.id) return { outcome: 'ended' };
     // Logged out while this waited its turn: the new session is one of its own.
     if (replacement.state === 'over') return health.watch(store.commit(session.key, commit));
