@@ -138,7 +138,10 @@ export interface BackendAnnouncement {
 }
 
 export interface TakenWatcher {
-  /** In batches. Keys of another application's backend of the same ID may be among them. */
+  /**
+   * In batches. Keys of another application's backend of the same ID may be among them, and in a cluster one may be told again,
+   * after the owner has got it back.
+   */
   taken(keys: readonly SessionKey[]): void;
   /** Something may have been missed: the first time, and after every break. Any session may have been taken. */
   missed(): void;

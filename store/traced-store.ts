@@ -23,6 +23,7 @@ export function tracedStore(store: SnapshotStore): SnapshotStore {
     announce: (backend, ttlMs) => store.announce(backend, ttlMs),
     withdraw: (backend) => store.withdraw(backend),
     backends: () => store.backends(),
+    watchTaken: (owner, watcher) => store.watchTaken(owner, watcher),
     setBackendState: (change) => store.setBackendState(change),
     backendStates: (application) => store.backendStates(application),
     get settlingMs() {

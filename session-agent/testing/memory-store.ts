@@ -30,6 +30,8 @@ import type {
   SnapshotStore,
   StoredRecord,
   StoreWarning,
+  TakenWatch,
+  TakenWatcher,
   TouchRequest,
   TouchResult,
 } from '../../store/snapshot-store.ts';
@@ -52,6 +54,9 @@ export class MemoryStore implements SnapshotStore {
   readonly announced = new Map<string, { readonly backend: BackendAnnouncement; readonly until: number }>();
   readonly #states = new Map<string, Omit<SharedBackendState, 'remainingMs'> & { readonly until: number }>();
   readonly #late: (() => unknown)[] = [];
+  readonly #watches = new Set<{ readonly owner: string; readonly watcher: TakenWatcher }>();
+  /** Since when watchers are told nothing, on the clock of `performance.now()`. */
+  #deafSince: number | undefined;
   readonly #settling: Settling;
   /** Decides about each call. */
   fault: (operation: keyof SnapshotStore) => Fault = () => 'none';
@@ -68,6 +73,17 @@ export class MemoryStore implements SnapshotStore {
   /** Carries out what calls with a lost answer left behind on the way. */
   deliverLate(): void {
     for (const apply of this.#late.splice(0)) apply();
+  }
+
+  /** From now on, watchers of taken sessions hear nothing. */
+  cutWatches(): void {
+    this.#deafSince ??= performance.now();
+  }
+
+  /** Watchers hear again, and that they missed something. */
+  restoreWatches(): void {
+    this.#deafSince = undefined;
+    for (const { watcher } of this.#watches) watcher.missed();
   }
 
   /** The store is restarted empty. */
@@ -116,8 +132,10 @@ export class MemoryStore implements SnapshotStore {
     return this.#call(
       'commit',
       (): CommitResult => {
-        const refusal = commitRefusal(this.#live(key), commit);
+        const record = this.#live(key);
+        const refusal = commitRefusal(record, commit);
         if (refusal) return refusal;
+        this.#tellTaken(key, record, commit.owner);
         this.#put(key, 'active', commit);
         return { outcome: 'committed' };
       },
@@ -143,6 +161,7 @@ export class MemoryStore implements SnapshotStore {
         const record = this.#live(key);
         const refusal = releaseRefusal(record, { owner, epoch, finalSeq: final?.seq });
         if (refusal) return refusal;
+        this.#tellTaken(key, record, owner);
         if (final) this.#put(key, 'released', { owner, epoch, ...final });
         else if (record) this.records.set(key, { ...record, state: 'released' });
         return { outcome: 'released' };
@@ -157,6 +176,7 @@ export class MemoryStore implements SnapshotStore {
       if (!record) return { outcome: 'absent' };
       if (record.state === 'ended') return { outcome: 'ended' };
       if (record.epoch !== adopt.ifEpoch) return { outcome: 'moved', record: summary(record) };
+      this.#tellTaken(key, record, adopt.owner);
       const adopted = { ...record, owner: adopt.owner, epoch: record.epoch + 1, state: 'active' as const };
       this.records.set(key, adopted);
       return { outcome: 'adopted', record: adopted };
@@ -180,9 +200,13 @@ export class MemoryStore implements SnapshotStore {
       'replace',
       (): ReplaceResult => {
         const record = this.#live(key);
-        const step = replaceStep(record, this.#live(successor), change);
+        const next = this.#live(successor);
+        const step = replaceStep(record, next, change);
         if (typeof step === 'object') return step;
-        if (step === 'both') this.#put(successor, 'active', { owner, ...commit });
+        if (step === 'both') {
+          this.#tellTaken(successor, next, owner);
+          this.#put(successor, 'active', { owner, ...commit });
+        }
         this.#entomb(key, record, change);
         return { outcome: 'replaced' };
       },
@@ -211,6 +235,21 @@ export class MemoryStore implements SnapshotStore {
 
   async backends(): Promise<BackendAnnouncement[]> {
     return [...this.announced.keys()].flatMap((key) => this.#announcement(key) ?? []);
+  }
+
+  watchTaken(owner: string, watcher: TakenWatcher): TakenWatch {
+    const watch = { owner, watcher };
+    this.#watches.add(watch);
+    setImmediate(() => {
+      if (this.#deafSince === undefined && this.#watches.has(watch)) watcher.missed();
+    });
+    const heardUntil = () => this.#deafSince ?? performance.now();
+    return {
+      get heardUntil() {
+        return heardUntil();
+      },
+      stop: () => this.#watches.delete(watch),
+    };
   }
 
   setBackendState(change: BackendStateChange): Promise<SharedBackendState> {
@@ -259,6 +298,7 @@ export class MemoryStore implements SnapshotStore {
     record: RecordSummary | undefined,
     end: Omit<EndRequest, 'replicas' | 'stood'>,
   ): void {
+    this.#tellTaken(key, record, end.owner);
     const standing = record?.state === 'ended' ? record : undefined;
     const idleAt = Math.max(end.until, standing?.deadlines.idleAt ?? 0);
     const deadlines = { idleAt, absoluteAt: undefined };
@@ -267,6 +307,13 @@ export class MemoryStore implements SnapshotStore {
       deadlines,
       snapshot: new Uint8Array(),
     });
+  }
+
+  #tellTaken(key: SessionKey, record: RecordSummary | undefined, by: string): void {
+    if (record?.state !== 'active' || record.owner === by || this.#deafSince !== undefined) return;
+    for (const { owner, watcher } of this.#watches) {
+      if (owner === record.owner) watcher.taken([key]);
+    }
   }
 
   #announcement(key: string): BackendAnnouncement | undefined {

@@ -8,8 +8,21 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** How often a cluster is asked who has which slots, if nothing else has made that clear. */
 const SLOTS_REFRESH_MS = 3_000;
 
+/** For a client that listens: it knows best when to subscribe, and its commands keep to their order. */
+export const forSubscription = {
+  autoResubscribe: false,
+  enableAutoPipelining: false,
+  enableOfflineQueue: false,
+  lazyConnect: false,
+  retryStrategy: reconnectDelay,
+} as const satisfies Partial<RedisOptions>;
+
 /** A client that reconnects for ever and never queues: without a connection, a command fails at once. */
-export function newClient(target: RedisTarget, commandTimeout: number): Redis | Cluster {
+export function newClient(
+  target: RedisTarget,
+  commandTimeout: number,
+  purpose: Partial<RedisOptions> = {},
+): Redis | Cluster {
   const common: Omit<CommonRedisOptions, 'replyMapping'> = {
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
@@ -30,6 +43,7 @@ export function newClient(target: RedisTarget, commandTimeout: number): Redis | 
     retryStrategy: reconnectDelay,
     enableOfflineQueue: false,
     enableAutoPipelining: true,
+    ...purpose,
   };
   if (target.kind === 'single') {
     const { host, port } = target.server;

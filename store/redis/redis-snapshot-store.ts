@@ -23,6 +23,8 @@ import type {
   SnapshotStore,
   StoredRecord,
   StoreWarning,
+  TakenWatch,
+  TakenWatcher,
   TouchRequest,
   TouchResult,
 } from '../snapshot-store.ts';
@@ -31,6 +33,7 @@ import { BackendRegistry } from './backend-registry.ts';
 import { ClusterDoubt } from './cluster-doubt.ts';
 import { RedisConnection } from './connection.ts';
 import { LINEAGE_KEY, RedisLineage } from './lineage.ts';
+import { ClusterTakenWatch, watchServer } from './redis-taken-watch.ts';
 import type { RedisTarget } from './redis-url.ts';
 import { replaceInTwoSteps } from './replace-in-two-steps.ts';
 import { ReplicatedWrites } from './replicated-writes.ts';
@@ -67,13 +70,13 @@ export class RedisSnapshotStore implements SnapshotStore {
   /** By number of replicas: those who wait for few are not held up by those who wait for many. */
   readonly #replicated = new Map<number, ReplicatedWrites>();
   readonly #openForReplicas: () => RedisConnection;
-  readonly #replicas: number;
-  readonly #timeoutMs: number;
+  readonly #takenWatches = new Set<TakenWatch>();
+  readonly #options: RedisStoreOptions;
 
   private constructor(options: RedisStoreOptions) {
     const { target, commandTimeout, settle, installation, logger } = options;
     this.#settling = new Settling(settle);
-    this.#replicas = options.replicas ?? 0;
+    this.#options = options;
     const introduction = new RedisLineage(this.#settling, installation, target.label);
     const connection = new RedisConnection({ target, commandTimeout, introduction, logger });
     this.#connection = connection;
@@ -85,7 +88,6 @@ export class RedisSnapshotStore implements SnapshotStore {
     const purpose = logger.child({ connection: 'replicated writes' });
     this.#openForReplicas = () =>
       new RedisConnection({ target, commandTimeout, introduction, logger: purpose });
-    this.#timeoutMs = commandTimeout;
   }
 
   /** Returns connected, or after a failed attempt; then it goes on trying, and operations reject until it succeeds. */
@@ -187,6 +189,16 @@ export class RedisSnapshotStore implements SnapshotStore {
     return this.#backends.announced();
   }
 
+  watchTaken(owner: string, watcher: TakenWatcher): TakenWatch {
+    const { cluster } = this.#connection;
+    const { target, commandTimeout, logger } = this.#options;
+    const watch = cluster
+      ? new ClusterTakenWatch(cluster, { owner, watcher, logger })
+      : watchServer({ target, commandTimeout, owner, watcher, logger });
+    this.#takenWatches.add(watch);
+    return watch;
+  }
+
   setBackendState(change: BackendStateChange): Promise<SharedBackendState> {
     return this.#backends.setState(change);
   }
@@ -212,11 +224,12 @@ export class RedisSnapshotStore implements SnapshotStore {
 
   async check(): Promise<StoreWarning[]> {
     await this.#connection.ask('check', (client) => client.ping());
-    return this.#connection.ask('check', (client) => inspectServers(client, this.#replicas));
+    return this.#connection.ask('check', (client) => inspectServers(client, this.#options.replicas ?? 0));
   }
 
   async close(): Promise<void> {
     this.#watch.stop();
+    for (const watch of this.#takenWatches) watch.stop();
     const writers = [...this.#replicated.values()];
     await Promise.all([this.#connection, ...writers].map((each) => each.close()));
   }
@@ -236,7 +249,7 @@ export class RedisSnapshotStore implements SnapshotStore {
     this.#connection.assertReady(script);
     let writes = this.#replicated.get(replicas);
     if (writes === undefined) {
-      writes = new ReplicatedWrites(this.#openForReplicas, replicas, this.#timeoutMs);
+      writes = new ReplicatedWrites(this.#openForReplicas, replicas, this.#options.commandTimeout);
       this.#replicated.set(replicas, writes);
     }
     return writes.run(script, keys, args);

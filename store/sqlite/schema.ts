@@ -46,6 +46,12 @@ const REST = `
     PRIMARY KEY (application, backend)
   ) STRICT;
 
+  CREATE TABLE taken (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL
+  ) STRICT;
+
   CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
 
   PRAGMA application_id = ${APPLICATION_ID};

@@ -227,7 +227,7 @@ describe('an SQLite file', () => {
     await store.close();
     const file = raw();
     file.exec(`
-      DROP TABLE announcements; DROP TABLE backend_states; DROP TABLE meta;
+      DROP TABLE announcements; DROP TABLE backend_states; DROP TABLE taken; DROP TABLE meta;
       CREATE TABLE announcements
         (id TEXT PRIMARY KEY, announcement TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
       PRAGMA user_version = 1`);

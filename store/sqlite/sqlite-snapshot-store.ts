@@ -31,6 +31,8 @@ import type {
   SnapshotStore,
   StoredRecord,
   StoreWarning,
+  TakenWatch,
+  TakenWatcher,
   TouchRequest,
   TouchResult,
 } from '../snapshot-store.ts';
@@ -40,6 +42,8 @@ import { DatabaseFile } from './database-file.ts';
 import { MetaTable } from './meta-table.ts';
 import { Purge } from './purge.ts';
 import { RecordTable } from './record-table.ts';
+import { SqliteTakenWatch } from './sqlite-taken-watch.ts';
+import { TakenTable } from './taken-table.ts';
 
 export interface SqliteStoreOptions {
   readonly path: string;
@@ -56,6 +60,7 @@ export interface SqliteStoreOptions {
 interface OpenFile {
   readonly file: DatabaseFile;
   readonly records: RecordTable;
+  readonly taken: TakenTable;
   readonly backends: BackendTable;
   readonly meta: MetaTable;
   readonly purge: Purge;
@@ -66,6 +71,7 @@ export class SqliteSnapshotStore implements SnapshotStore {
   readonly #options: SqliteStoreOptions;
   readonly #settling: Settling;
   readonly #watch: LineageWatch;
+  readonly #takenWatches = new Set<TakenWatch>();
   #open: OpenFile;
   /** Why nothing can be done with the file that is there now. */
   #unusable: StickshiftError | undefined;
@@ -107,10 +113,12 @@ export class SqliteSnapshotStore implements SnapshotStore {
   }
 
   commit(key: SessionKey, { replicas, ...commit }: Commit): Promise<CommitResult> {
-    return this.#write('commit', replicas, ({ records }) => {
+    return this.#write('commit', replicas, ({ records, taken }) => {
       const now = Date.now();
-      const refusal = commitRefusal(records.summary(key, now), commit);
+      const record = records.summary(key, now);
+      const refusal = commitRefusal(record, commit);
       if (refusal !== undefined) return refusal;
+      taken.note(key, record, commit.owner);
       records.put(key, 'active', commit, now);
       return { outcome: 'committed' };
     });
@@ -128,10 +136,12 @@ export class SqliteSnapshotStore implements SnapshotStore {
   }
 
   release(key: SessionKey, { owner, epoch, final, replicas }: ReleaseRequest): Promise<ReleaseResult> {
-    return this.#write('release', replicas, ({ records }) => {
+    return this.#write('release', replicas, ({ records, taken }) => {
       const now = Date.now();
-      const refusal = releaseRefusal(records.summary(key, now), { owner, epoch, finalSeq: final?.seq });
+      const record = records.summary(key, now);
+      const refusal = releaseRefusal(record, { owner, epoch, finalSeq: final?.seq });
       if (refusal !== undefined) return refusal;
+      taken.note(key, record, owner);
       if (final !== undefined) records.put(key, 'released', { owner, epoch, ...final }, now);
       else records.setReleased(key);
       return { outcome: 'released' };
@@ -139,12 +149,13 @@ export class SqliteSnapshotStore implements SnapshotStore {
   }
 
   adopt(key: SessionKey, { owner, ifEpoch }: AdoptRequest): Promise<AdoptResult> {
-    return this.#write('adopt', 0, ({ records }) => {
+    return this.#write('adopt', 0, ({ records, taken }) => {
       const record = records.summary(key, Date.now());
       if (record === undefined) return { outcome: 'absent' };
       if (record.state === 'ended') return { outcome: 'ended' };
       if (record.epoch !== ifEpoch) return { outcome: 'moved', record };
       const epoch = record.epoch + 1;
+      taken.note(key, record, owner);
       records.setOwner(key, owner, epoch);
       const snapshot = records.snapshot(key);
       return { outcome: 'adopted', record: { ...record, state: 'active', owner, epoch, snapshot } };
@@ -152,11 +163,12 @@ export class SqliteSnapshotStore implements SnapshotStore {
   }
 
   end(key: SessionKey, end: EndRequest): Promise<EndResult> {
-    return this.#write('end', end.replicas, ({ records }) => {
+    return this.#write('end', end.replicas, ({ records, taken }) => {
       const now = Date.now();
       const record = records.summary(key, now);
       const refusal = endRefusal(record, end);
       if (refusal !== undefined) return refusal;
+      taken.note(key, record, end.owner);
       entomb(records, key, record, end, now);
       return { outcome: 'ended' };
     });
@@ -165,12 +177,16 @@ export class SqliteSnapshotStore implements SnapshotStore {
   replace(key: SessionKey, change: ReplaceRequest): Promise<ReplaceResult> {
     const { owner, successor } = change;
     const { replicas, ...commit } = change.commit;
-    return this.#write('replace', replicas, ({ records }) => {
+    return this.#write('replace', replicas, ({ records, taken }) => {
       const now = Date.now();
-      const record = records.summary(key, now);
-      const step = replaceStep(record, records.summary(successor, now), change);
+      const [record, next] = [records.summary(key, now), records.summary(successor, now)];
+      const step = replaceStep(record, next, change);
       if (typeof step === 'object') return step;
-      if (step === 'both') records.put(successor, 'active', { owner, ...commit }, now);
+      if (step === 'both') {
+        taken.note(successor, next, owner);
+        records.put(successor, 'active', { owner, ...commit }, now);
+      }
+      taken.note(key, record, owner);
       entomb(records, key, record, change, now);
       return { outcome: 'replaced' };
     });
@@ -186,6 +202,12 @@ export class SqliteSnapshotStore implements SnapshotStore {
 
   backends(): Promise<BackendAnnouncement[]> {
     return this.#read('backends', ({ backends }) => backends.announced());
+  }
+
+  watchTaken(owner: string, watcher: TakenWatcher): TakenWatch {
+    const watch = new SqliteTakenWatch(() => this.#open, owner, watcher, this.#options.logger);
+    this.#takenWatches.add(watch);
+    return watch;
   }
 
   setBackendState(change: BackendStateChange): Promise<SharedBackendState> {
@@ -219,6 +241,7 @@ export class SqliteSnapshotStore implements SnapshotStore {
   async close(): Promise<void> {
     this.#closed = true;
     this.#watch.stop();
+    for (const watch of this.#takenWatches) watch.stop();
     closeFile(this.#open);
   }
 
@@ -284,6 +307,7 @@ async function openFile({ path, commandTimeout, logger }: SqliteStoreOptions): P
   return {
     file,
     records: new RecordTable(file),
+    taken: new TakenTable(file),
     backends: new BackendTable(file, logger),
     meta: new MetaTable(file),
     purge: new Purge(file, logger),

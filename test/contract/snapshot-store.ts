@@ -11,6 +11,7 @@ import { model } from './snapshot-store/model.ts';
 import { replaces } from './snapshot-store/replaces.ts';
 import { settling } from './snapshot-store/settling.ts';
 import { snapshots } from './snapshot-store/snapshots.ts';
+import { taken } from './snapshot-store/taken.ts';
 
 export interface OpenedStore {
   readonly store: SnapshotStore;
@@ -49,6 +50,7 @@ export function snapshotStoreContract(
     announcements(first, second);
     backendStates(first, second);
     settling(first, second);
+    taken(first, second);
     model(first);
   });
 }

@@ -12,6 +12,7 @@ export function emptyStore(): SnapshotStore {
     lookup: () => Promise.resolve(undefined),
     read: () => Promise.resolve(undefined),
     backends: () => Promise.resolve([]),
+    watchTaken: () => ({ heardUntil: 0, stop: () => undefined }),
     backendStates: () => Promise.resolve([...states.values()]),
     settlingMs: 0,
     onSettling: () => () => undefined,

@@ -24,6 +24,7 @@ end
 if record.epoch ~= if_epoch then
   return summary('moved', key, record, now)
 end
+tell_taken(key, record, owner)
 record.state, record.owner, record.epoch = 'active', owner, record.epoch + 1
 redis.call('HSET', key, 's', record.state, 'o', record.owner, 'e', whole(record.epoch))
 local reply = summary('adopted', key, record, now)

@@ -20,9 +20,11 @@
 
 local key, owner, epoch, seq = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
-local refusal = commit_refusal(live(key, now), owner, epoch, seq)
+local record = live(key, now)
+local refusal = commit_refusal(record, owner, epoch, seq)
 if refusal then
   return refusal
 end
+tell_taken(key, record, owner)
 store(key, 'active', owner, ARGV[2], ARGV[3], now, ARGV[4], ARGV[5], ARGV[6])
 return { 'committed' }

@@ -10,6 +10,8 @@
 --   x  absolute deadline, ms since 1970, or '' when there is none
 --   d  sealed snapshot; absent in a tombstone
 --
+-- Whoever takes an active record from its owner publishes the session key on `stickshift:taken:<owner>`.
+--
 -- Every script answers a list whose first element is the outcome. A summary in it is, in this order:
 --   s, o, e, q, c, i, x, bytes of d, time of the answer (ms since 1970)
 
@@ -99,6 +101,13 @@ local function end_refusal(record, owner, epoch)
   return fenced(record)
 end
 
+-- Tells an owner that its session becomes somebody else's. Before the writes: if this is not allowed, they do not happen.
+local function tell_taken(key, record, owner)
+  if record and record.state == 'active' and record.owner ~= owner then
+    redis.call('PUBLISH', 'stickshift:taken:' .. record.owner, string.match(key, '{(.*)}'))
+  end
+end
+
 -- Replaces whatever is at the key.
 local function store(key, state, owner, epoch, seq, now, idle_at, absolute_at, snapshot)
   redis.call('DEL', key)
@@ -115,6 +124,7 @@ local function entomb(key, record, owner, epoch, now, ends_at)
   if not record then
     store(key, 'ended', owner, whole(epoch), '0', now, ends_at, '')
   elseif record.state ~= 'ended' then
+    tell_taken(key, record, owner)
     store(key, 'ended', owner, whole(math.max(record.epoch, epoch)), whole(record.seq), now, ends_at, '')
   elseif tonumber(ends_at) > tonumber(record.idle_at) then
     redis.call('HSET', key, 'i', ends_at)

@@ -46,6 +46,7 @@ else
   end
 end
 if final_seq then
+  tell_taken(key, record, owner)
   store(key, 'released', owner, ARGV[2], ARGV[3], now, ARGV[4], ARGV[5], ARGV[6])
 else
   redis.call('HSET', key, 's', 'released')

@@ -34,6 +34,7 @@ if refusal then
   return refusal
 end
 if not done then
+  tell_taken(successor, new, owner)
   store(successor, 'active', owner, ARGV[4], ARGV[5], now, ARGV[6], ARGV[7], ARGV[8])
 end
 entomb(key, record, owner, epoch, now, ends_at)
