@@ -89,12 +89,16 @@ describe('imports run one way: entry point → feature → port → adapter', ()
   });
 
   test('only entry points import the command line and the demo', () => {
-    const entryPoints = within('bin', 'cli', 'demo', 'bench', 'examples');
+    const entryPoints = within('bin', 'cli', 'demo', 'bench', 'chaos', 'examples');
     neverImports((file) => !entryPoints(file), within('cli', 'demo', 'bin'));
   });
 
   test('what ships imports neither tests nor benchmarks', () => {
-    neverImports((file) => !within('bench')(file), within('test', 'bench'));
+    neverImports((file) => !within('bench', 'chaos')(file), within('test', 'bench', 'chaos'));
+  });
+
+  test('the chaos checker knows nothing but histories', () => {
+    importsOnly(within('chaos/checker'), within('chaos/checker', 'chaos/history', 'chaos/testing'));
   });
 
   test('the client inside the app imports no package', () => {
