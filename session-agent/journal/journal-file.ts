@@ -35,6 +35,8 @@ export class JournalFile {
   #size = 0;
   /** A write failed: there may be something behind {@link size} that must go first. */
   #isTailOpen = false;
+  /** The file has its name, but a crash might give that back to the one before: nothing in it counts as kept. */
+  #isNameOpen = false;
 
   private constructor(directory: string, header: Buffer, lock: FileHandle) {
     this.#directory = directory;
@@ -72,6 +74,8 @@ export class JournalFile {
     this.#isTailOpen = true;
     await writeAll(file, bytes, offset);
     await file.datasync();
+    if (this.#isNameOpen) await syncDirectory(this.#directory);
+    this.#isNameOpen = false;
     this.#isTailOpen = false;
     this.#size += bytes.length;
     return offset;
@@ -90,8 +94,8 @@ export class JournalFile {
   }
 
   /**
-   * Puts a new file in the place of this one, with these frames only. Resolves with their offsets, in order. A crash leaves
-   * either file, whole.
+   * Puts a new file in the place of this one, with these frames only. Resolves with their offsets, in order. A crash before
+   * the next {@link append} leaves either file, whole.
    */
   async rewrite(frames: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<number[]> {
     const path = join(this.#directory, NEW_NAME);
@@ -116,16 +120,18 @@ export class JournalFile {
       size += chunkSize;
       await file.datasync();
       await rename(path, join(this.#directory, NAME));
-      await syncDirectory(this.#directory);
     } catch (error) {
       await file.close();
       await rm(path, { force: true });
       throw error;
     }
-    await this.#file?.close();
+    const former = this.#file;
     this.#file = file;
     this.#size = size;
     this.#isTailOpen = false;
+    this.#isNameOpen = true;
+    // It has no name any more, and nothing in it counts: how closing it goes is of no consequence.
+    await former?.close().catch(() => undefined);
     return offsets;
   }
 

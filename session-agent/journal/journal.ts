@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import { decodeEntry, encodeEntry, type JournalEntry, type JournaledTombstone } from './entry.ts';
 import type { JournalOwner } from './file-header.ts';
 import { decodeFrame, encodeFrame, type FoundFrame, frameSize } from './frame.ts';
@@ -261,13 +262,26 @@ export class Journal {
   }
 
   async #tidy(): Promise<void> {
-    const slots = [...this.#live.values()];
-    const file = this.#file;
-    async function* frames(): AsyncGenerator<Buffer> {
-      for (const { offset, size } of slots) yield await file.read(offset, size);
+    const moved: Slot[] = [];
+    const offsets = await this.#file.rewrite(this.#liveFrames(moved));
+    for (const [index, slot] of moved.entries()) slot.offset = offsets[index] ?? 0;
+  }
+
+  /** The frames of all live entries, whose slots go to `read`. One that the disk does not give back any more is given up. */
+  async *#liveFrames(read: Slot[]): AsyncGenerator<Buffer> {
+    for (const [key, slot] of [...this.#live]) {
+      const frame = await this.#file.read(slot.offset, slot.size);
+      if (decodeFrame(frame)) {
+        read.push(slot);
+        yield frame;
+      } else {
+        this.#remove(key);
+        this.#logger.error(
+          { [ATTRIBUTE.sessionKey]: key },
+          'an entry of the journal cannot be read any more',
+        );
+      }
     }
-    const offsets = await file.rewrite(frames());
-    for (const [index, slot] of slots.entries()) slot.offset = offsets[index] ?? 0;
   }
 
   #put(key: SessionKey, slot: Slot): void {
