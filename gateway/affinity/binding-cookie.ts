@@ -1,4 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
+import type { Lease } from '../leases/lease.ts';
 import type { Stamp } from '../leases/stamp.ts';
 import type { Route } from '../routing/router.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
@@ -34,8 +35,8 @@ export function bindingCookie(
     affinity.session === session &&
     (epoch === 0 || affinity.epoch === epoch) &&
     !cookies.needsRenewal(affinity, now) &&
-    // Confirmed since the client got its cookie: it shall not be looked up again.
-    (!current || lease.vouchesFor(affinity.stamp, current.ref) || !lease.vouchesFor(stamp, current.ref))
+    // Not so when the binding was confirmed since the client got its cookie: it shall not be looked up again.
+    (!current || affinity.stamp === stamp || !isNewer(lease, stamp, affinity.stamp, current))
   ) {
     return undefined;
   }
@@ -49,4 +50,13 @@ export function bindingCookie(
     now,
   });
   return cookies.setCookieHeader(value, { secure: encrypted });
+}
+
+function isNewer(
+  lease: Lease,
+  stamp: Stamp | undefined,
+  than: Stamp | undefined,
+  { ref }: SessionReference,
+): boolean {
+  return lease.vouchesFor(stamp, ref) && !lease.vouchesFor(than, ref);
 }

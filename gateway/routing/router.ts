@@ -107,17 +107,17 @@ export class Router {
       }
     }
 
-    const route = { routing, session, affinity, bound, boundEpoch, stamp };
+    let backend: Backend | undefined;
     if (bound?.adminState === 'ready' && bound.isUp(now) && isVouchedFor) {
       this.#counters.routed.bound += 1;
-      return { ...route, backend: bound };
-    }
-    if (session) {
+      backend = bound;
+    } else if (session) {
       this.#counters.routed.placed += 1;
-      return { ...route, backend: undefined };
+    } else {
+      this.#counters.routed.balanced += 1;
+      backend = this.balance(routing);
     }
-    this.#counters.routed.balanced += 1;
-    return { ...route, backend: this.balance(routing) };
+    return { routing, session, affinity, bound, boundEpoch, stamp, backend };
   }
 
   /**
