@@ -215,6 +215,28 @@ describe('an SQLite file', () => {
     await assert.rejects(ours.commit(key, commit(1)), { code: 'STORE_FOREIGN' });
   });
 
+  test('that forgot some of what was taken says so to a watcher that fell behind', async () => {
+    const store = await open();
+    const heard = { keys: [] as string[], missed: 0 };
+    const watching = store.watchTaken('app-1', {
+      taken: (keys) => heard.keys.push(...keys),
+      missed: () => heard.missed++,
+    });
+    await eventually('it begins', () => watching.heardUntil > 0);
+    await store.commit(key, commit(1));
+    const file = raw();
+    file.exec(`
+      BEGIN;
+      INSERT INTO taken (owner, key) VALUES ('app-1', 'one that is forgotten'), ('app-1', 'kept');
+      DELETE FROM taken WHERE key = 'one that is forgotten';
+      COMMIT`);
+    await eventually('it says so', () => heard.missed === 2);
+    await store.adopt(key, { owner: 'app-2', ifEpoch: 1 });
+    await eventually('the next one is told', () => heard.keys.length > 0);
+    assert.deepEqual([heard.keys, heard.missed], [[key], 2]);
+    watching.stop();
+  });
+
   test('has no replicas to wait for', async () => {
     const store = await open();
     await assert.rejects(store.commit(key, { ...commit(1), replicas: 1 }), { code: 'STORE_REFUSED' });

@@ -294,7 +294,14 @@ describe('a Redis behind a password', { ...localRedisRequirement() }, () => {
     const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
     const store = await open(urlWith('shop:word'), { logger, ...SHORT });
     const key = await aRecord(store);
+    const told: string[] = [];
+    const watching = store.watchTaken('app-1', {
+      taken: (keys) => told.push(...keys),
+      missed: () => undefined,
+    });
+    await eventually('the watch begins', () => watching.heardUntil > 0);
     assert.equal((await store.adopt(key, { owner: 'app-2', ifEpoch: 1 })).outcome, 'adopted');
+    await eventually('the former owner knows', () => told.includes(key));
     await store.announce(anAnnouncement, 60_000);
     assert.deepEqual(await store.backends(), [anAnnouncement]);
     await store.withdraw(anAnnouncement);
@@ -373,6 +380,60 @@ describe('a server that answers nonsense', () => {
     assert.ok(address !== null && typeof address === 'object');
     const store = await open(`redis://127.0.0.1:${address.port}`, SHORT);
     assert.equal((await failure(store.lookup(newKey()))).code, 'STORE_UNREACHABLE');
+  });
+});
+
+describe('a watch of taken sessions', { ...localRedisRequirement() }, () => {
+  function watch(store: SnapshotStore) {
+    const heard = { keys: [] as string[], missed: 0 };
+    const watching = store.watchTaken('app-1', {
+      taken: (keys) => heard.keys.push(...keys),
+      missed: () => heard.missed++,
+    });
+    cleanups.push(async () => watching.stop());
+    return { heard, watching };
+  }
+
+  test('stands still while Redis is away, and says afterwards that it missed something', async () => {
+    const redis = await startLocalRedis({ args: ['--appendonly', 'yes'] });
+    cleanups.push(redis.stop);
+    const store = await open(redis.url);
+    const key = await aRecord(store);
+    const { heard, watching } = watch(store);
+    await eventually('it begins', () => heard.missed === 1 && watching.heardUntil > 0);
+    await redis.kill();
+    const killed = performance.now();
+    await eventually('Redis is known to be away', async () => {
+      return (await store.lookup(key).catch(() => 'away')) === 'away';
+    });
+    assert.ok(watching.heardUntil <= killed);
+    await redis.restart();
+    await eventually('it has begun again', () => heard.missed === 2 && watching.heardUntil > killed);
+    await store.adopt(key, { owner: 'app-2', ifEpoch: 1 });
+    await eventually('the key is told', () => heard.keys.length > 0);
+    assert.deepEqual(heard.keys, [key]);
+  });
+
+  test('that a stalled Redis does not answer stands still as well', async () => {
+    const redis = await startLocalRedis();
+    cleanups.push(redis.stop);
+    const { heard, watching } = watch(await open(redis.url, SHORT));
+    await eventually('it begins', () => watching.heardUntil > 0);
+    redis.stall();
+    const stalled = performance.now();
+    const other = watch(await open(redis.url, SHORT));
+    // As long as it takes to give up a connection.
+    await eventually('the connection is given up', async () => {
+      const store = await open(redis.url, SHORT);
+      return (await failure(store.lookup(newKey()))).code === 'STORE_UNREACHABLE';
+    });
+    assert.ok(watching.heardUntil <= stalled);
+    assert.deepEqual([other.heard.missed, other.watching.heardUntil], [0, 0]);
+    redis.resume();
+    await eventually('both are up to date', () => {
+      return [watching, other.watching].every(({ heardUntil }) => heardUntil > stalled);
+    });
+    assert.ok(heard.missed >= 1);
   });
 });
 
