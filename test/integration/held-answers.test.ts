@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { AGENT_API, type CommitRequest, type SessionCommit } from '../../protocol/agent-api.ts';
-import type { RecordSummary } from '../../store/snapshot-store.ts';
 import { eventually } from '../services/eventually.ts';
-import { type SmallApp, SmallSite } from '../services/small-site.ts';
+import { recordOf, type SmallApp, SmallSite } from '../services/small-site.ts';
 
 const COMMITTED = { outcome: 'committed', epoch: 1, seq: 1 } satisfies SessionCommit;
 
@@ -195,7 +194,8 @@ test('an agent that is away is waited for while the answer may be held', async (
           body: { error: { code: 'AGENT_UNREACHABLE', message: 'starting', retrySafe: true } },
         };
       }
-      other.lookup = () => recordOf(app.id);
+      // An agent that was away is trusted no more, so the gateway looks.
+      other.lookup = () => recordOf(app.id, COMMITTED.epoch);
       return { body: { sessions: [COMMITTED] } };
     };
   }
@@ -203,17 +203,3 @@ test('an agent that is away is waited for while the answer may be held', async (
   assert.equal(answer.status, 200);
   assert.equal(Math.max(...refusals.values()), 3);
 });
-
-/** What the store has after `COMMITTED`. An agent that was away is trusted no more, so the gateway looks. */
-function recordOf(owner: string): RecordSummary {
-  return {
-    state: 'active',
-    owner,
-    epoch: COMMITTED.epoch,
-    seq: COMMITTED.seq,
-    size: 10,
-    committedAt: 0,
-    ageMs: 0,
-    deadlines: { idleAt: Number.MAX_SAFE_INTEGER, absoluteAt: undefined },
-  };
-}

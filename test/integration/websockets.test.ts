@@ -61,6 +61,31 @@ describe('a WebSocket', () => {
     }
   });
 
+  test('of a session that goes during the handshake is refused, whatever its app answers', async (t) => {
+    const leaving = await SmallSite.start();
+    t.after(() => leaving.stop());
+    for (const { server, agent } of leaving.apps) {
+      const sockets = new WebSocketServer({
+        server,
+        verifyClient: async (_info, accept) => {
+          await agent.leases.agreed(agent.leases.recall(['abc'], 'lost'), 10_000);
+          accept(true);
+        },
+      });
+      servers.push(sockets);
+    }
+    const socket = new WebSocket(`ws://127.0.0.1:${leaving.port}/`, { headers: { cookie: 'sid=abc' } });
+    const [, answer] = await once(socket, 'unexpected-response');
+    assert.equal((answer as IncomingMessage).statusCode, 503);
+    socket.on('error', () => undefined).terminate();
+    assert.deepEqual(
+      leaving.log.matching(/WebSocket refused/).map(({ code }) => code),
+      ['COMMIT_FENCED'],
+    );
+    const other = await open(leaving, '/', { cookie: 'sid=another' });
+    other.socket.close();
+  });
+
   test('loses nothing of an app that speaks first, not even in the packet of its 101', async (t) => {
     const talkative = await SmallSite.start();
     t.after(() => talkative.stop());
