@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import { asStickshiftError } from '../protocol/errors.ts';
 
-/** Longest pause between two looks. */
+/** Between two looks. */
 const LONGEST_PAUSE_MS = 3_000;
+const SHORTEST_PAUSE_MS = 100;
 
 /**
  * Looks now and then whether the store still is what this process knows: it may be emptied without any connection breaking,
@@ -21,7 +22,7 @@ export class LineageWatch {
    */
   constructor(look: () => Promise<void>, settleMs: number, logger: Logger) {
     this.#look = look;
-    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, settleMs / 2);
+    this.#pauseMs = Math.max(SHORTEST_PAUSE_MS, Math.min(LONGEST_PAUSE_MS, settleMs / 2));
     this.#log = logger;
     if (settleMs > 0) this.#schedule();
   }

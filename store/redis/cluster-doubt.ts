@@ -1,54 +1,68 @@
 import type { Cluster, Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { asStickshiftError } from '../../protocol/errors.ts';
+import type { Introduction } from './connection.ts';
+import { primariesOf } from './server-info.ts';
 
 /**
  * A cluster's connection outlives its nodes: one may be restarted empty, or give way to a replica, and the next command
  * reaches it before anybody has asked who it is. From the moment when a primary comes or goes until all primaries have
- * been looked at again, the store is in doubt.
+ * been introduced again, the store is in doubt.
  */
-export class ClusterDoubt {
-  readonly #cluster: Cluster;
-  readonly #vouch: () => Promise<void>;
+export class ClusterDoubt implements Introduction {
+  readonly #introduction: Introduction;
   readonly #log: Logger;
-  #known = new Set<Redis>();
-  #doubts = 0;
-  #settled = 0;
-  #vouching = false;
+  #known: ReadonlySet<Redis> = new Set();
+  /** Primaries that came or went so far; of these, before the slots were last read; and before the last introduction. */
+  #changes = 0;
+  #located = 0;
+  #introduced = 0;
+  #asking = false;
 
-  /** @param vouch - looks at all primaries; rejects when one does not answer */
-  constructor(cluster: Cluster, vouch: () => Promise<void>, logger: Logger) {
-    this.#cluster = cluster;
-    this.#vouch = vouch;
+  constructor(introduction: Introduction, logger: Logger) {
+    this.#introduction = introduction;
     this.#log = logger;
-    const onNode = (node: Redis) => {
-      if (!node.options.readOnly) this.#doubts++;
-    };
-    cluster.on('+node', onNode);
-    cluster.on('-node', onNode);
-    // A replica that is promoted is no new node; and only after this is it clear who has taken the place of a lost one.
-    cluster.on('refresh', () => void this.#refreshed());
   }
 
   get doubtful(): boolean {
-    return this.#doubts !== this.#settled;
+    return this.#changes !== this.#introduced;
   }
 
-  async #refreshed(): Promise<void> {
-    const primaries = this.#cluster.nodes('master');
-    if (primaries.some((node) => !this.#known.has(node))) this.#doubts++;
-    if (!this.doubtful || this.#vouching) return;
-    const doubts = this.#doubts;
-    this.#vouching = true;
+  /** @param reintroduce - introduces this process to all primaries again; rejects when one does not answer */
+  watch(cluster: Cluster, reintroduce: () => Promise<void>): void {
+    const onNode = (node: Redis) => {
+      if (!node.options.readOnly) this.#changes++;
+    };
+    cluster.on('+node', onNode);
+    cluster.on('-node', onNode);
+    cluster.on('refresh', () => {
+      // A replica that is promoted is no new node.
+      if (primariesOf(cluster).some((node) => !this.#known.has(node))) this.#changes++;
+      this.#located = this.#changes;
+      void this.#ask(reintroduce);
+    });
+  }
+
+  async introduce(client: Redis | Cluster, identities?: readonly string[]): Promise<readonly string[]> {
+    // What went since the slots were read has left a gap that somebody unknown may fill.
+    const located = this.#located;
+    const primaries = primariesOf(client);
+    const found = await this.#introduction.introduce(client, identities);
+    this.#known = new Set(primaries);
+    this.#introduced = located;
+    return found;
+  }
+
+  async #ask(reintroduce: () => Promise<void>): Promise<void> {
+    if (!this.doubtful || this.#asking) return;
+    this.#asking = true;
     try {
-      await this.#vouch();
-      this.#known = new Set(primaries);
-      this.#settled = doubts;
+      await reintroduce();
     } catch (error) {
       const { code, message } = asStickshiftError(error);
       this.#log.debug({ code, reason: message }, 'a primary of the cluster could not be asked; trying again');
     } finally {
-      this.#vouching = false;
+      this.#asking = false;
     }
   }
 }

@@ -66,7 +66,8 @@ export class RedisSnapshotStore implements SnapshotStore {
   readonly #backends: BackendRegistry;
   readonly #settling: Settling;
   readonly #watch: LineageWatch;
-  readonly #doubt: ClusterDoubt | undefined;
+  /** Never in doubt without a cluster. */
+  readonly #doubt: ClusterDoubt;
   /** By number of replicas: those who wait for few are not held up by those who wait for many. */
   readonly #replicated = new Map<number, ReplicatedWrites>();
   readonly #openForReplicas: () => RedisConnection;
@@ -78,13 +79,13 @@ export class RedisSnapshotStore implements SnapshotStore {
     this.#settling = new Settling(settle);
     this.#options = options;
     const introduction = new RedisLineage(this.#settling, installation, target.label);
-    const connection = new RedisConnection({ target, commandTimeout, introduction, logger });
+    this.#doubt = new ClusterDoubt(introduction, logger);
+    const connection = new RedisConnection({ target, commandTimeout, introduction: this.#doubt, logger });
+    const reintroduce = () => connection.reintroduce();
+    if (connection.cluster) this.#doubt.watch(connection.cluster, reintroduce);
     this.#connection = connection;
     this.#backends = new BackendRegistry(connection, logger);
-    this.#watch = new LineageWatch(() => connection.reintroduce(), settle, logger);
-    if (connection.cluster) {
-      this.#doubt = new ClusterDoubt(connection.cluster, () => connection.reintroduce(), logger);
-    }
+    this.#watch = new LineageWatch(reintroduce, settle, logger);
     const purpose = logger.child({ connection: 'replicated writes' });
     this.#openForReplicas = () =>
       new RedisConnection({ target, commandTimeout, introduction, logger: purpose });
@@ -209,7 +210,7 @@ export class RedisSnapshotStore implements SnapshotStore {
 
   get settlingMs(): number {
     const { remainingMs, settleMs } = this.#settling;
-    return this.#doubt?.doubtful ? Math.max(remainingMs, settleMs) : remainingMs;
+    return this.#doubt.doubtful ? Math.max(remainingMs, settleMs) : remainingMs;
   }
 
   onSettling(listener: () => void): () => void {
