@@ -11,7 +11,7 @@ export interface ObservedCommit {
   readonly seq: number;
 }
 
-/** Outcomes after which the record holds what the caller sent: `{ <outcome>, … }`. */
+const SUBSCRIPTION = /^[ps]?(un)?subscribe$/i;
 const RECORD = /^stickshift:\{(.+)\}$/;
 
 /**
@@ -25,11 +25,14 @@ export function commitTap(onCommit: (commit: ObservedCommit) => void): Connectio
   const waiting: (readonly string[])[] = [];
   return {
     forward: (bytes) => {
-      for (const { value } of commands.read(bytes)) waiting.push(asText(value));
+      for (const { value } of commands.read(bytes)) {
+        const command = asText(value);
+        if (!SUBSCRIPTION.test(command[0] ?? '')) waiting.push(command);
+      }
     },
     backward: (bytes) => {
       for (const { push, value } of replies.read(bytes)) {
-        if (push) continue;
+        if (push || isSubscribed(value)) continue;
         const commit = committed(waiting.shift() ?? [], value);
         if (commit !== undefined) onCommit({ at: performance.now(), ...commit });
       }
@@ -39,10 +42,15 @@ export function commitTap(onCommit: (commit: ObservedCommit) => void): Connectio
 
 function committed(command: readonly string[], reply: RespValue): Omit<ObservedCommit, 'at'> | undefined {
   const [name = '', , , key = '', owner = '', epoch = '', seq = ''] = command;
-  if (!/^evalsha|eval$/i.test(name) || !Array.isArray(reply) || reply[0] !== 'committed') return undefined;
+  if (!/^eval(sha)?$/i.test(name) || !Array.isArray(reply) || reply[0] !== 'committed') return undefined;
   const sessionKey = RECORD.exec(key)?.[1];
   if (sessionKey === undefined) return undefined;
   return { key: sessionKey, owner, epoch: Number(epoch), seq: Number(seq) };
+}
+
+/** To a subscription belong any number of answers, pushed in RESP3 and lists like others in RESP2. */
+function isSubscribed(reply: RespValue): boolean {
+  return Array.isArray(reply) && /^[ps]?(un)?subscribe$|^[ps]?message$/.test(String(reply[0]));
 }
 
 function asText(command: RespValue): string[] {
