@@ -7,6 +7,7 @@ import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { sessionRef } from '../sessions/session-reference.ts';
+import type { LeaseCall } from './lease.ts';
 
 /** Pauses after a first call that failed, and after further ones: several attempts fit into the life of a lease. */
 const FIRST_RETRY_MS = 100;
@@ -105,7 +106,7 @@ export class LeaseKeeper {
     try {
       answer = await agentClient.lease(backend, request, this.#stopping.signal);
     } catch (error) {
-      if (!this.#stopping.signal.aborted) this.#failed(asStickshiftError(error), call.term);
+      if (!this.#stopping.signal.aborted) this.#failed(asStickshiftError(error), call);
       return 'failed';
     }
     if (this.#stopping.signal.aborted) return 'quiet';
@@ -116,7 +117,7 @@ export class LeaseKeeper {
         return 'quiet';
       case 'lapsed':
         this.#lapsed('the agent was restarted, or answered too late');
-        return 'news';
+        return 'quiet';
       case 'began':
         this.#handled = answer.recall;
         this.#trouble = undefined;
@@ -130,10 +131,9 @@ export class LeaseKeeper {
     }
   }
 
-  #failed(failure: StickshiftError, term: number): void {
+  #failed(failure: StickshiftError, call: LeaseCall): void {
     const { lease } = this.#options.backend;
-    // It says that we hold none; what was asked for another lease says nothing of this one.
-    if (failure.code === 'LEASE_REFUSED' && lease.nextCall().term === term) lease.lapse();
+    if (failure.code === 'LEASE_REFUSED') lease.refused(call);
     if (!lease.holds()) this.#lapsed(failure.message, failure.code);
   }
 
@@ -178,6 +178,5 @@ export class LeaseKeeper {
       if (this.#acknowledged.size > 0 && outcome !== 'failed') this.#tellAgain = true;
     }
     this.#telling = undefined;
-    if (this.#tellAgain && this.#options.backend.lease.holds()) this.#tell();
   }
 }

@@ -141,6 +141,11 @@ export class Lease {
     return began ? 'began' : 'goes-on';
   }
 
+  /** The agent knows of no lease. What was asked for a former one says nothing of this. */
+  refused(call: LeaseCall): void {
+    if (call.term === this.#term) this.lapse();
+  }
+
   /** The lease is over before its time. */
   lapse(): void {
     this.#term += 1;

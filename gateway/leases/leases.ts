@@ -14,7 +14,7 @@ export interface LeasesOptions {
   readonly patienceMs: number;
 }
 
-/** Keeps a lease at every agent, under one name that is new at every start. */
+/** Keeps a lease of every backend. */
 export interface Leases {
   /** Resolves when every agent has been asked once, with whatever result. */
   start(): Promise<void>;
@@ -23,10 +23,13 @@ export interface Leases {
 }
 
 export function createLeases(options: LeasesOptions): Leases {
-  const gateway = randomBytes(12).toString('base64url');
-  const keepers = options.pools
-    .flatMap((pool) => [...pool.backends.values()])
-    .map((backend) => new LeaseKeeper({ ...options, backend, gateway }));
+  const name = randomBytes(12).toString('base64url');
+  // A name for each pool, new at every start: should two pools share an agent, neither may agree to a recall for the other.
+  const keepers = options.pools.flatMap((pool) =>
+    [...pool.backends.values()].map(
+      (backend) => new LeaseKeeper({ ...options, backend, gateway: `${name}.${pool.name}` }),
+    ),
+  );
   return {
     start: async () => {
       await Promise.all(keepers.map((keeper) => keeper.start()));
