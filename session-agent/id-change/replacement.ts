@@ -1,5 +1,17 @@
 import type { SessionKey } from '../../protocol/session-key.ts';
 
+/** How long each step of a replacement may take before it goes on without waiting, milliseconds. */
+export interface ReplacementTimes {
+  /** From the first bytes under the new ID to their commit, when no response is known to wait for them. */
+  readonly written: number;
+  /** From a commit asked for the old ID to its end, when nothing was written under the new one. */
+  readonly named: number;
+  /** From the app's word to the end of the old ID, when nothing else happens. */
+  readonly silence: number;
+}
+
+export const REPLACEMENT_TIMES: ReplacementTimes = { written: 1_000, named: 500, silence: 30_000 };
+
 /**
  * - `open`: the app has not written anything under the new ID that is to be committed yet
  * - `due`: the successor is looked after as any session; its first commit retires the old ID

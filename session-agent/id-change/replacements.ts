@@ -12,19 +12,7 @@ import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import type { Tombstones } from '../reseed/tombstones.ts';
 import { sealingOf } from '../snapshot/envelope.ts';
-import { Replacement } from './replacement.ts';
-
-/** How long each step of a replacement may take before it goes on without waiting, milliseconds. */
-export interface ReplacementTimes {
-  /** From the first bytes under the new ID to their commit, when no response is known to wait for them. */
-  readonly written: number;
-  /** From a commit asked for the old ID to its end, when nothing was written under the new one. */
-  readonly named: number;
-  /** From the app's word to the end of the old ID, when nothing else happens. */
-  readonly silence: number;
-}
-
-export const REPLACEMENT_TIMES: ReplacementTimes = { written: 1_000, named: 500, silence: 30_000 };
+import { REPLACEMENT_TIMES, Replacement, type ReplacementTimes } from './replacement.ts';
 
 export interface ReplacementsParts {
   readonly backend: string;

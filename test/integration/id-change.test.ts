@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { pino } from 'pino';
-import { REPLACEMENT_TIMES } from '../../session-agent/id-change/replacements.ts';
+import { REPLACEMENT_TIMES } from '../../session-agent/id-change/replacement.ts';
 import { SessionAgent } from '../../session-agent/session-agent.ts';
 import { createExpressSource } from '../../session-agent/sources/express/express-source.ts';
 import { keyOf, PATIENCE_MS, seal } from '../../session-agent/testing/agent-under-test.ts';
