@@ -100,6 +100,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const leases = createLeases({
     pools,
     agentClient,
+    health,
     inFlight,
     logger,
     patienceMs: settings.timeouts.move / 2,

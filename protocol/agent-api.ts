@@ -178,6 +178,7 @@ export interface LeaseAnswer {
    * for the next answer. Some numbers stand for no recall (`renew`).
    */
   readonly recall: number;
+  /** 0: the agent vouches for nothing right now, as if it had answered `LEASE_REFUSED`. */
   readonly ttlMs: number;
   /**
    * Answer to `renew`, and to `seen` -1, which counts as one: the number that it was counted as, which may be beyond `recall`.

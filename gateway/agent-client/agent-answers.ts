@@ -65,7 +65,7 @@ const LONGEST_LEASE_MS = 60_000;
 export const leaseAnswer = z.object({
   incarnation: z.string().min(1).max(128),
   recall: count,
-  ttlMs: z.int().positive().max(LONGEST_LEASE_MS),
+  ttlMs: count.max(LONGEST_LEASE_MS),
   renewed: count.optional(),
   recalls: z.array(
     z.object({

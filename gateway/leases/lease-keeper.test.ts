@@ -4,6 +4,7 @@ import { AGENT_API, type LeaseRequest } from '../../protocol/agent-api.ts';
 import { eventually } from '../../test/services/eventually.ts';
 import { FakeAgent } from '../../test/services/fake-agent.ts';
 import { createAgentClient } from '../agent-client/agent-client.ts';
+import type { Backend } from '../backends/backend.ts';
 import { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
 import { backendOf, testPool } from '../testing/test-pool.ts';
@@ -18,10 +19,23 @@ async function setUp(t: TestContext, { patienceMs = 60_000 } = {}) {
   t.after(() => agentClient.close());
   const inFlight = new InFlightSessions();
   const log = recordedLog();
-  const leases = createLeases({ pools: [pool], agentClient, inFlight, logger: log.logger, patienceMs });
+  const backend = backendOf(pool, 'app-1');
+  backend.agentUp = true;
+  const health = {
+    agentFailed: (failed: Backend) => {
+      failed.agentUp = false;
+    },
+  };
+  const leases = createLeases({
+    pools: [pool],
+    agentClient,
+    health,
+    inFlight,
+    logger: log.logger,
+    patienceMs,
+  });
   t.after(() => leases.stop());
   await leases.start();
-  const backend = backendOf(pool, 'app-1');
   const { lease } = backend;
   const enter = (id: string) => inFlight.enter(`shop ${id}`, id, backend);
   const vouches = (id: string, stamp = lease.stamp()) => lease.vouchesFor(stamp, `shop ${id}`);
@@ -131,6 +145,40 @@ describe('the keeper of a lease', () => {
     agent.replies[AGENT_API.lease] = reply;
     await eventually('it holds again', () => vouches('a'));
     assert.equal(vouches('a', stamp), false);
+  });
+
+  for (const [what, refusal] of Object.entries({
+    'refuses it': { status: 503, body: { error: { code: 'LEASE_REFUSED', message: 'no', retrySafe: true } } },
+    'vouches for nothing': { body: { incarnation: '1', recall: 0, ttlMs: 0, recalls: [] } },
+  })) {
+    test(`has none while the agent ${what}, asks on, and takes nobody for down`, async (t) => {
+      const { agent, backend, lease, vouches } = await setUp(t);
+      const reply = agent.replies[AGENT_API.lease];
+      assert.ok(reply);
+      agent.replies[AGENT_API.lease] = () => refusal;
+      await eventually('it is over', () => !lease.holds());
+      const calls = agent.leaseCalls.length;
+      await eventually('it is asked for all the same', () => agent.leaseCalls.length > calls + 1);
+      assert.equal(lease.holds(), false);
+      assert.equal(backend.agentUp, true);
+      agent.replies[AGENT_API.lease] = reply;
+      await eventually('it holds again', () => vouches('a'));
+    });
+  }
+
+  test('takes an agent for down that has gone', async (t) => {
+    const { agent, backend } = await setUp(t);
+    await agent.stop();
+    await eventually('it is taken for down', () => !backend.agentUp);
+  });
+
+  test('takes an agent for down that is silent for longer than a lease holds', async (t) => {
+    const { agent, backend, lease } = await setUp(t);
+    const silence = Promise.withResolvers<{ status: number; body: string }>();
+    t.after(() => silence.resolve({ status: 500, body: 'too late' }));
+    agent.replies[AGENT_API.lease] = () => silence.promise;
+    await eventually('the lease has run out', () => !lease.holds());
+    await eventually('it is taken for down', () => !backend.agentUp);
   });
 
   test('gives it back when the gateway stops, so that nobody waits for it', async (t) => {

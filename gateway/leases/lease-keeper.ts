@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { LeaseAnswer, Recall } from '../../protocol/agent-api.ts';
-import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { sessionRef } from '../sessions/session-reference.ts';
 import type { LeaseCall } from './lease.ts';
@@ -24,6 +25,7 @@ export interface LeaseKeeperOptions {
   /** Names this gateway, until it stops. */
   readonly gateway: string;
   readonly agentClient: AgentClient;
+  readonly health: Pick<HealthMonitor, 'agentFailed'>;
   readonly inFlight: InFlightSessions;
   readonly logger: Logger;
   /** How long a session's requests may go on after the agent has asked for it back, milliseconds. */
@@ -44,6 +46,8 @@ export class LeaseKeeper {
   #handled = -1;
   #telling: Promise<void> | undefined;
   #tellAgain = false;
+  /** Calls in a row that got no answer. */
+  #unanswered = 0;
   /** Why there is no lease, as logged last. */
   #trouble: string | undefined;
 
@@ -110,7 +114,12 @@ export class LeaseKeeper {
       return 'failed';
     }
     if (this.#stopping.signal.aborted) return 'quiet';
+    this.#unanswered = 0;
     for (const number of acknowledged) this.#acknowledged.delete(number);
+    if (answer.ttlMs === 0) {
+      this.#failed(new StickshiftError('LEASE_REFUSED', 'the agent vouches for nothing right now'), call);
+      return 'failed';
+    }
     const outcome = lease.answered(call, answer, (id) => sessionRef(backend.pool, id));
     switch (outcome) {
       case 'ignored':
@@ -134,7 +143,21 @@ export class LeaseKeeper {
   #failed(failure: StickshiftError, call: LeaseCall): void {
     const { lease } = this.#options.backend;
     if (failure.code === 'LEASE_REFUSED') lease.refused(call);
+    this.#suspect(failure);
     if (!lease.holds()) this.#lapsed(failure.message, failure.code);
+  }
+
+  /**
+   * A call is under way at all times, so that an agent is gone shows here first. One that is silent for as long as a lease holds
+   * is as good as gone; a single call without an answer may be our own fault, after a pause of this process.
+   */
+  #suspect({ code }: StickshiftError): void {
+    const { backend, health } = this.#options;
+    const isSilent = code === 'AGENT_NO_ANSWER';
+    this.#unanswered = isSilent ? this.#unanswered + 1 : 0;
+    const isGone =
+      code === 'AGENT_UNREACHABLE' || (isSilent && this.#unanswered > 1 && !backend.lease.holds());
+    if (isGone && backend.agentUp) health.agentFailed(backend);
   }
 
   #lapsed(reason: string, code = 'LEASE_LAPSED'): void {
