@@ -10,6 +10,9 @@ import { localRedisRequirement } from '../services/redis.ts';
 const RUN = join(import.meta.dirname, '..', '..', 'chaos', 'run.ts');
 const CLIENTS = '16';
 
+// By default this signal ends a process without its `exit` event, and the runner sends it to a test that is stopped.
+process.once('SIGTERM', () => process.exit(143));
+
 /** Runs what `npm run chaos` runs; its progress and, when something is wrong, its report can be read in the test's output. */
 async function chaos(...options: readonly string[]): Promise<{ status: number; report: ChaosReport }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; report: ChaosReport }>();
