@@ -9,7 +9,8 @@ export interface StoreCommands {
   readonly others: Readonly<Record<string, number>>;
 }
 
-const SESSION_KEYS = ['stickshift:{', 'sess:'];
+/** Records, the mark that a commit to replicas writes, and the sessions of connect-redis. */
+const SESSION_KEYS = ['stickshift:{', 'stickshift:mark', 'sess:'];
 const SCRIPT_COMMANDS = new Set(['eval', 'evalsha']);
 /** They have no key; nobody sends them but for sessions. */
 const OF_SESSIONS = new Set(['wait', 'waitaof']);
