@@ -93,6 +93,7 @@ export async function runChaos(
     clearInterval(progress);
     await population.stop();
     await installation.stop();
+    if (signal.aborted) await rm(directory, { recursive: true, force: true });
   }
 
   signal.throwIfAborted();
