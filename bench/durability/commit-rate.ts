@@ -70,10 +70,10 @@ export async function measureCommitRate({ rounds, seconds }: Sizes): Promise<Com
     evalsha: of('evalsha'),
     'evalsha-pipelined': of('evalsha-pipelined'),
   };
-  const plain = perSecond.evalsha > perSecond['evalsha-pipelined'] ? 'evalsha' : 'evalsha-pipelined';
+  const faster = perSecond.evalsha > perSecond['evalsha-pipelined'] ? 'evalsha' : 'evalsha-pipelined';
   return {
     perSecond,
-    share: median(samples.map((rates) => rates.store / rates[plain])),
+    share: median(samples.map((rates) => rates.store / rates[faster])),
     turns: samples,
   };
 }
