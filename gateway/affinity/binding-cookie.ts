@@ -1,27 +1,40 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Lease } from '../leases/lease.ts';
 import type { Stamp } from '../leases/stamp.ts';
+import type { Destination } from '../routing/destinations.ts';
 import type { Route } from '../routing/router.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
 
-/** Where a session is after an answer. */
+/** Where a client is bound after an answer. */
 export interface AnsweredBinding {
   readonly backend: Backend;
-  /** Of its record; 0 when there is none. */
+  readonly session: SessionReference | undefined;
+  /** Of the session's record; 0 when there is none. */
   readonly epoch: number;
   /** As of when that was right. */
   readonly stamp: Stamp | undefined;
+  /**
+   * The session was logged out. Its client stays bound to it, in the epoch in which it ended and without a stamp: so each gateway
+   * looks the old ID up if it comes again, also one that still has the session where it was before its last move.
+   */
+  readonly hasEnded: boolean;
 }
 
-/**
- * The Set-Cookie value that tells the client where it is bound now, or `undefined` when what it has is still right.
- *
- * @param current - the session after this answer
- */
+/** @param next - the session that the answer begins, or the new ID of the one that there was */
+export function bindingAfter(
+  { backend, epoch, stamp, ended }: Destination,
+  session: SessionReference | undefined,
+  next?: SessionReference,
+): AnsweredBinding {
+  if (next) return { backend, session: next, epoch: 0, stamp, hasEnded: false };
+  if (ended) return { backend, ...ended, stamp: undefined, hasEnded: true };
+  return { backend, session, epoch, stamp, hasEnded: false };
+}
+
+/** The Set-Cookie value that tells the client where it is bound now, or `undefined` when what it has is still right. */
 export function bindingCookie(
   route: Route,
-  { backend, epoch, stamp }: AnsweredBinding,
-  current: SessionReference | undefined,
+  { backend, session: current, epoch, stamp, hasEnded }: AnsweredBinding,
   encrypted: boolean,
 ): string | undefined {
   const cookies = route.routing.affinity;
@@ -36,7 +49,7 @@ export function bindingCookie(
     (epoch === 0 || affinity.epoch === epoch) &&
     !cookies.needsRenewal(affinity, now) &&
     // Not so when the binding was confirmed since the client got its cookie: it shall not be looked up again.
-    (!current || affinity.stamp === stamp || !isNewer(lease, stamp, affinity.stamp, current))
+    (!current || affinity.stamp === stamp || !(hasEnded || isNewer(lease, stamp, affinity.stamp, current)))
   ) {
     return undefined;
   }

@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
-import { bindingCookie } from '../affinity/binding-cookie.ts';
+import { type AnsweredBinding, bindingAfter, bindingCookie } from '../affinity/binding-cookie.ts';
 import type { GatewayCounters } from '../counters.ts';
 import { privateCacheControl } from '../forwarding/private-cache-control.ts';
 import { backendResponseHeaders } from '../forwarding/response-headers.ts';
@@ -60,7 +60,7 @@ export class AnswerRelay {
         ? new SessionReference(routing.pool, named.id)
         : undefined;
     if (next) known.set(next.ref, { backend: exchange.backend, epoch: 0, stamp: exchange.stamp });
-    const current = next ?? session;
+    const binding = bindingAfter(exchange, session, next);
 
     const touched = [session, next].filter((reference) => reference !== undefined);
     const { method = '', url = '' } = exchange.request;
@@ -69,12 +69,12 @@ export class AnswerRelay {
     if (isBrokenOff && session) known.doubt(session.ref);
     const hold = !isBrokenOff && routing.holds({ method, target: url }, named !== undefined);
     if (hold && !eventStream && touched.length > 0) {
-      return this.#hold(exchange, answer, hold, touched, current);
+      return this.#hold(exchange, answer, hold, touched, binding);
     }
     const checking = this.#check(exchange, named !== undefined);
     if (checking) await checking;
     if (eventStream) onEventStream();
-    this.#writeHead(exchange, answer, current);
+    this.#writeHead(exchange, answer, binding);
     this.#stream(exchange, answer);
   }
 
@@ -83,9 +83,10 @@ export class AnswerRelay {
     answer: IncomingMessage,
     hold: HoldDecision,
     touched: readonly SessionReference[],
-    current: SessionReference | undefined,
+    binding: AnsweredBinding,
   ): Promise<void> {
     const { committer, known, counters, logger, spoolLimit } = this.#options;
+    const isRetired = binding.session !== exchange.route.session;
     const spooled = await spool(answer, spoolLimit);
     if (spooled.outcome === 'broken') {
       // Whether the app still has them is for its agent to say.
@@ -95,27 +96,24 @@ export class AnswerRelay {
     const commit = () => exchange.trace.run(() => committer.commit(exchange, touched, hold));
     if (spooled.outcome === 'whole') {
       const committed = await commit();
-      // The client is to be bound to no session any more: should it keep the old ID, its record will be looked up.
-      const [epoch, bound] = committed === 'ended' ? [0, undefined] : [committed, current];
       if (committed !== 'ended') {
-        const isRetired = current !== exchange.route.session;
         const seen = isRetired || committed === 0 ? exchange : { ...exchange, epoch: committed };
         await this.#check(seen, isRetired);
       }
-      this.#writeHead({ ...exchange, epoch }, answer, bound, spooled.body.length);
+      this.#writeHead(exchange, answer, asCommitted(binding, committed), spooled.body.length);
       exchange.response.end(spooled.body);
       return;
     }
     // Too large to hold: the client gets it as it comes, and what it acknowledges is committed right behind it.
     counters.held.overflowed += 1;
-    await this.#check(exchange, current !== exchange.route.session);
-    this.#writeHead(exchange, answer, current);
+    await this.#check(exchange, isRetired);
+    this.#writeHead(exchange, answer, binding);
     exchange.response.write(spooled.head);
     answer.once('end', () => {
       commit().catch((error: unknown) =>
         exchange.trace.run(() =>
           logger.error(
-            { err: error, [ATTRIBUTE.sessionKey]: current?.key },
+            { err: error, [ATTRIBUTE.sessionKey]: binding.session?.key },
             'an answer too large to hold was sent, and its commit failed',
           ),
         ),
@@ -137,12 +135,12 @@ export class AnswerRelay {
   #writeHead(
     exchange: AnsweredExchange,
     answer: IncomingMessage,
-    current: SessionReference | undefined,
+    binding: AnsweredBinding,
     length?: number,
   ): void {
     const { response } = exchange;
     const headers = backendResponseHeaders(answer.rawHeaders);
-    const cookie = bindingCookie(exchange.route, exchange, current, exchange.encrypted);
+    const cookie = bindingCookie(exchange.route, binding, exchange.encrypted);
     if (cookie !== undefined) {
       headers.push('Set-Cookie', cookie);
       privateCacheControl(headers);
@@ -175,6 +173,12 @@ export class AnswerRelay {
     });
     answer.pipe(response);
   }
+}
+
+/** @param committed - epoch of the last session named, 0 when it has no record */
+function asCommitted(binding: AnsweredBinding, committed: number | 'ended'): AnsweredBinding {
+  if (committed === 'ended') return { ...binding, stamp: undefined, hasEnded: true };
+  return binding.hasEnded ? binding : { ...binding, epoch: committed };
 }
 
 function mayHaveBody(method: string | undefined, status: number): boolean {

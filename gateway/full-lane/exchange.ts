@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Backend } from '../backends/backend.ts';
 import type { Stamp } from '../leases/stamp.ts';
+import type { EndedSession } from '../routing/ended-session.ts';
 import type { Route } from '../routing/router.ts';
 import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { RequestBody } from './request-body.ts';
@@ -28,6 +29,6 @@ export interface AnsweredExchange extends Exchange {
   readonly epoch: number;
   /** As of when that was right, at the latest when the request was sent. */
   readonly stamp: Stamp | undefined;
-  /** The session had been logged out: what the answer says is not of it. */
-  readonly ended: boolean;
+  /** The session that the request came with, when that had been logged out: what the answer says is not of it. */
+  readonly ended: EndedSession | undefined;
 }

@@ -10,7 +10,7 @@ import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { Destinations } from '../routing/destinations.ts';
-import { hideEndedSession } from '../routing/ended-session.ts';
+import { type EndedSession, hideEndedSession } from '../routing/ended-session.ts';
 import type { Router } from '../routing/router.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
@@ -165,10 +165,15 @@ export class FullLane {
     const { request, response, forwarded, trace } = exchange;
     let { route } = exchange;
     const refused = new Set<Backend>();
+    let ended: EndedSession | undefined;
     for (let attempt = 0; ; attempt++) {
-      const { backend, epoch, stamp, ended } = await destinations.choose(route, refused);
+      const destination = await destinations.choose(route, refused);
+      const { backend, epoch, stamp } = destination;
       if (response.destroyed) return;
-      if (ended) route = hideEndedSession(route, forwarded);
+      if (destination.ended) {
+        ended = destination.ended;
+        route = hideEndedSession(route, forwarded);
+      }
       const stay = new Stay(backend, route.session, inFlight);
       const incarnation = backend.incarnation || undefined;
       active.stay = stay;

@@ -127,16 +127,16 @@ export class Committer {
     const { known, acknowledged, counters, logger } = this.#options;
     switch (commit.outcome) {
       case 'committed':
-        known.set(session.ref, { backend, epoch: commit.epoch, stamp });
+        known.confirm(session.ref, { backend, epoch: commit.epoch, stamp });
         acknowledged.committed(session.ref, commit.seq);
         return commit.epoch;
       case 'journaled':
         this.#noteOutage(backend);
-        known.set(session.ref, { backend, epoch: commit.epoch, stamp });
+        known.confirm(session.ref, { backend, epoch: commit.epoch, stamp });
         acknowledged.pending(session.ref, commit.seq);
         return commit.epoch;
       case 'accepted':
-        known.set(session.ref, { backend, epoch: commit.epoch, stamp });
+        known.confirm(session.ref, { backend, epoch: commit.epoch, stamp });
         acknowledged.pending(session.ref, commit.seq);
         return commit.epoch;
       // Logged out, by this request or another: there is nothing left that the answer could acknowledge.

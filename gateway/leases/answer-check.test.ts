@@ -84,7 +84,9 @@ describe('the check of an answer', () => {
       const { confirm, counters, known, sent } = checkWith(() => record);
       await assert.rejects(confirm, { code });
       assert.deepEqual(counters.answersChecked, { confirmed: 0, withheld: 1 });
-      assert.equal(known.get(sent.session.ref), 'doubtful');
+      const doubt = known.get(sent.session.ref);
+      assert.equal(doubt?.isDoubtful, true);
+      if (record && 'owner' in record) assert.equal(doubt?.backend?.id, record.owner);
     }
   });
 

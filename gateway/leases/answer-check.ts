@@ -50,13 +50,18 @@ export class AnswerCheck {
   async confirm(request: SentRequest, { retires }: { readonly retires: boolean }): Promise<void> {
     const { known, counters, logger } = this.#options;
     const { session, backend } = request;
+    let record: RecordSummary | undefined;
     try {
-      const record = await this.#lookup(session);
+      record = await this.#lookup(session);
       assertStillThere(record, request, retires);
       counters.answersChecked.confirmed += 1;
     } catch (error) {
       counters.answersChecked.withheld += 1;
-      known.doubt(session.ref);
+      // While the store is away the owner that it names is the one to ask, and not whoever the client believes in.
+      known.doubt(
+        session.ref,
+        record && { backend: session.pool.backends.get(record.owner), epoch: record.epoch },
+      );
       logger.warn(
         { err: error, [ATTRIBUTE.sessionKey]: session.key, backend: backend.id },
         'answer withheld: its session may have moved meanwhile',

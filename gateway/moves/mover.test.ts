@@ -272,9 +272,9 @@ test('a session without a record may go anywhere, and first of all where it is b
 test('a logged-out session is as good as none, and looked up again whenever its ID comes', async () => {
   const { mover, session, backend, counters, known } = scene({ state: 'ended' });
   const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-3') });
-  assert.partialDeepStrictEqual(placement, { backend: backend('app-3'), epoch: 0, outcome: 'ended' });
+  assert.partialDeepStrictEqual(placement, { backend: backend('app-3'), epoch: 3, outcome: 'ended' });
   assert.equal(counters.lookups.ended, 1);
-  assert.equal(known.get(session.ref), 'doubtful');
+  assert.equal(known.get(session.ref)?.isDoubtful, true);
 });
 
 test('nothing is forwarded when the record cannot be read', async () => {
@@ -290,6 +290,17 @@ test('a store that is away does not lock out a session that its bound backend st
   const placement = await mover.place(session, { ...NO_HINT, bound: backend('app-2'), boundEpoch: 3 });
   assert.equal(placement.backend, backend('app-2'));
   assert.equal(placement.outcome, 'stays');
+});
+
+test('a request that knows of a newer owner is not content with what an older client’s request was told', async () => {
+  const { mover, session, backend, world } = scene({ owner: 'app-2', epoch: 4 });
+  const lookup = Promise.withResolvers<RecordSummary | undefined>();
+  world.lookup = () => lookup.promise;
+  const older = mover.place(session, { ...NO_HINT, bound: backend('app-1'), boundEpoch: 3 });
+  const newer = mover.place(session, { ...NO_HINT, bound: backend('app-2'), boundEpoch: 4 });
+  lookup.reject(new StickshiftError('STORE_UNREACHABLE', 'refused'));
+  assert.equal((await older).backend, backend('app-1'), 'its agent says that it has it');
+  assert.equal((await newer).backend, backend('app-2'));
 });
 
 test('requests of one session share one move', async () => {

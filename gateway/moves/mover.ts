@@ -71,12 +71,14 @@ export class Mover {
    * nobody can take the session. Nothing was changed then; the client may come back.
    */
   async place(session: SessionReference, hint: PlacementHint): Promise<Placement> {
-    // Twice at most: the flight under way may have chosen a backend that this request has already found to be dead.
     for (let attempt = 0; ; attempt++) {
       const underWay = this.#flights.get(session.ref);
       const placement = await this.#withinTime(underWay ?? this.#begin(session, hint));
       if (underWay && placement.handoff) linkToHandoff(placement.handoff);
-      if (!hint.exclude.has(placement.backend) || attempt > 0) return placement;
+      // Twice at most: the flight under way may have chosen a backend that this request has already found to be dead, or, asked
+      // by a client who knew less, one that this request knows to have lost the session.
+      const isOutdated = underWay !== undefined && placement.epoch < hint.boundEpoch;
+      if ((!hint.exclude.has(placement.backend) && !isOutdated) || attempt > 0) return placement;
     }
   }
 
@@ -118,7 +120,7 @@ export class Mover {
       } else if (step !== 'later') {
         const { backend, epoch, stamp } = step;
         // The ID of an ended session may come again with every request of this client, and none of them may reach an app.
-        if (step.outcome === 'ended') known.doubt(session.ref);
+        if (step.outcome === 'ended') known.doubt(session.ref, step);
         else known.set(session.ref, { backend, epoch, stamp });
         return step;
       }
@@ -144,7 +146,8 @@ export class Mover {
     if (record.state === 'ended') {
       counters.lookups.ended += 1;
       acknowledged.forget(session.ref);
-      return { backend: this.#targets.any(search), epoch: 0, outcome: 'ended', stamp: undefined };
+      const { epoch } = record;
+      return { backend: this.#targets.any(search), epoch, outcome: 'ended', stamp: undefined };
     }
     counters.lookups.found += 1;
     const owner = session.pool.backends.get(record.owner);

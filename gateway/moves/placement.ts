@@ -8,7 +8,7 @@ import type { Patience } from './patience.ts';
 /** Where a session is, after it was looked up and, if need be, moved. */
 export interface Placement {
   readonly backend: Backend;
-  /** Epoch of the record; 0 when there is none. */
+  /** Epoch of the record, also of a tombstone; 0 when there is none. */
   readonly epoch: number;
   /**
    * `stays`: its owner serves it; `moved`: rehydrated on a new owner; `absent`: no record, any backend will do; `ended`:

@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Stamp } from '../leases/stamp.ts';
 import type { Mover } from '../moves/mover.ts';
+import type { EndedSession } from './ended-session.ts';
 import type { Route, Router } from './router.ts';
 
 /** Where a request is sent, and the epoch of its session there (0: no record). */
@@ -9,8 +10,8 @@ export interface Destination {
   readonly epoch: number;
   /** As of when its session belonged there, taken before the request is sent. */
   readonly stamp: Stamp | undefined;
-  /** The session was logged out: the app must not see its ID again. */
-  readonly ended: boolean;
+  /** Set when the session was logged out: the app must not see its ID again. */
+  readonly ended: EndedSession | undefined;
 }
 
 /** Finds a backend for a request, and another one when that refuses the connection. */
@@ -32,17 +33,18 @@ export class Destinations {
       const { backend, boundEpoch: epoch } = route;
       // Without a session yet: the answer may begin one.
       const stamp = route.session ? route.stamp : backend.lease.stamp();
-      return { backend, epoch, stamp, ended: false };
+      return { backend, epoch, stamp, ended: undefined };
     }
     if (!route.session) {
       const backend = this.#router.balance(route.routing, refused);
-      return { backend, epoch: 0, stamp: backend.lease.stamp(), ended: false };
+      return { backend, epoch: 0, stamp: backend.lease.stamp(), ended: undefined };
     }
     const { backend, epoch, stamp, outcome } = await this.#mover.place(route.session, {
       bound: route.bound,
       boundEpoch: route.boundEpoch,
       exclude: refused,
     });
-    return { backend, epoch, stamp, ended: outcome === 'ended' };
+    if (outcome === 'ended') return { backend, epoch: 0, stamp, ended: { session: route.session, epoch } };
+    return { backend, epoch, stamp, ended: undefined };
   }
 }

@@ -1,6 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { stripCookie } from '../cookies/cookie-header.ts';
+import type { SessionReference } from '../sessions/session-reference.ts';
 import type { Route } from './router.ts';
+
+/** A session that was logged out, and whose ID has come again. */
+export interface EndedSession {
+  readonly session: SessionReference;
+  /** Of its tombstone. */
+  readonly epoch: number;
+}
 
 /**
  * Takes the cookie of a session that was logged out off a request, so that the app begins another one under an ID of its

@@ -127,6 +127,21 @@ describe('a session’s binding', () => {
     const { one, two, known, route } = setUp();
     known.set(REF, { backend: two, epoch: 2, stamp: two.lease.stamp() });
     assert.equal(route({ epoch: 3 }).backend, one);
+    assert.equal(route().backend, one, 'from now on without the cookie as well');
+  });
+
+  test('that nobody vouches for is no reason to forget what this gateway knows, nor to follow it', () => {
+    const { one, two, known, route } = setUp();
+    known.set(REF, { backend: two, epoch: 2, stamp: two.lease.stamp() });
+    const { backend, bound } = route({ epoch: 3, stamp: undefined });
+    assert.deepEqual([backend, bound], [undefined, one]);
+    assert.equal(route().backend, two);
+  });
+
+  test('is placed when this gateway has it elsewhere in the same epoch', () => {
+    const { two, known, route } = setUp();
+    known.set(REF, { backend: two, epoch: 3, stamp: two.lease.stamp() });
+    assert.equal(route({ epoch: 3 }).backend, undefined);
   });
 
   test('of which this gateway knows only an older stamp is followed by the cookie’s', () => {
@@ -137,9 +152,12 @@ describe('a session’s binding', () => {
   });
 
   test('is placed when this gateway doubts it', () => {
-    const { known, route } = setUp();
+    const { two, known, route } = setUp();
     known.doubt(REF);
     assert.equal(route({}).backend, undefined);
+    known.set(REF, { backend: two, epoch: 4, stamp: two.lease.stamp() });
+    known.doubt(REF);
+    assert.partialDeepStrictEqual(route({ epoch: 3 }), { backend: undefined, bound: two, boundEpoch: 4 });
   });
 
   test('is placed when its backend is down or drained', () => {

@@ -92,17 +92,26 @@ export class Router {
       if (isIts) stamp = affinity.stamp;
       isVouchedFor = bound?.lease.vouchesFor(stamp, ref) ?? false;
       const known = this.#known.get(ref);
-      if (known === 'doubtful') {
-        stamp = undefined;
-        isVouchedFor = false;
-      } else if (known && (!isIts || known.epoch >= boundEpoch)) {
-        // Of two stamps of one binding the cookie's may be the good one: another gateway has had it confirmed since.
+      if (known && isIts && known.epoch < boundEpoch) {
+        if (known.isDoubtful) {
+          stamp = undefined;
+          isVouchedFor = false;
+        } else if (isVouchedFor && bound) {
+          // What is known here is outdated, and would be believed again when the session comes without this cookie.
+          this.#known.set(ref, { backend: bound, epoch: boundEpoch, stamp });
+        }
+      } else if (known) {
         const isSame = known.backend === bound && known.epoch === boundEpoch;
-        if (!isSame || !isVouchedFor) {
-          bound = known.backend;
-          boundEpoch = known.epoch;
-          stamp = known.stamp;
-          isVouchedFor = bound.lease.vouchesFor(stamp, ref);
+        // Of two stamps of one binding the cookie's may be the good one: another gateway has had it confirmed since.
+        if (!isSame || !isVouchedFor || known.isDoubtful) {
+          // In one epoch a session has one owner: if they differ, one is wrong, or the session has no record.
+          const isContradicted = isIts && !isSame && known.epoch === boundEpoch;
+          if (known.backend) {
+            bound = known.backend;
+            boundEpoch = known.epoch;
+          }
+          stamp = isContradicted ? undefined : known.stamp;
+          isVouchedFor = bound?.lease.vouchesFor(stamp, ref) ?? false;
         }
       }
     }

@@ -18,9 +18,34 @@ test('a binding is remembered until it is replaced or doubted', () => {
   known.set('shop a', binding(2));
   assert.deepEqual(known.get('shop a'), binding(2));
   known.doubt('shop a');
-  assert.equal(known.get('shop a'), 'doubtful');
+  assert.equal(known.get('shop a')?.isDoubtful, true);
   known.set('shop a', binding(3));
   assert.deepEqual(known.get('shop a'), binding(3));
+});
+
+test('a doubt remembers the newest epoch, so that no older binding is believed in its place', () => {
+  const known = new KnownBindings();
+  known.set('shop a', binding(4));
+  known.doubt('shop a', { backend, epoch: 3 });
+  assert.partialDeepStrictEqual(known.get('shop a'), { backend, epoch: 4 });
+  known.doubt('shop a', { backend, epoch: 5 });
+  assert.partialDeepStrictEqual(known.get('shop a'), { backend, epoch: 5 });
+  known.doubt('shop b');
+  assert.partialDeepStrictEqual(known.get('shop b'), { backend: undefined, epoch: 0 });
+});
+
+test('a late answer of an owner takes nothing back that is known of a newer one; a record does', () => {
+  const known = new KnownBindings();
+  known.confirm('shop a', binding(2));
+  known.confirm('shop a', binding(1));
+  assert.deepEqual(known.get('shop a'), binding(2));
+  known.doubt('shop a');
+  known.confirm('shop a', binding(1));
+  assert.equal(known.get('shop a')?.isDoubtful, true);
+  known.confirm('shop a', binding(2));
+  assert.deepEqual(known.get('shop a'), binding(2));
+  known.set('shop a', binding(1));
+  assert.deepEqual(known.get('shop a'), binding(1));
 });
 
 test('memory stays within the limit however many sessions there are', () => {
@@ -47,5 +72,5 @@ test('a replaced binding never comes back from the older generation', () => {
   known.set('shop c', binding(1));
   known.set('shop a', binding(2));
   known.doubt('shop a');
-  assert.equal(known.get('shop a'), 'doubtful');
+  assert.equal(known.get('shop a')?.isDoubtful, true);
 });

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
-import { bindingCookie } from '../affinity/binding-cookie.ts';
+import { bindingAfter, bindingCookie } from '../affinity/binding-cookie.ts';
 import { endWithError } from '../answers/raw-error-answer.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -11,7 +11,7 @@ import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import type { AnswerCheck } from '../leases/answer-check.ts';
 import type { Destination, Destinations } from '../routing/destinations.ts';
-import { hideEndedSession } from '../routing/ended-session.ts';
+import { type EndedSession, hideEndedSession } from '../routing/ended-session.ts';
 import type { Route, Router } from '../routing/router.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
 import type { WebSocketTunnels } from './tunnels.ts';
@@ -94,7 +94,7 @@ export class UpgradeHandler {
       return false;
     }
     request.headers = forwarded;
-    const cookie = bindingCookie(route, sent, route.session, peer.encrypted);
+    const cookie = bindingCookie(route, bindingAfter(sent, route.session), peer.encrypted);
     backend.inFlight += 1;
     client.once('close', () => {
       backend.inFlight -= 1;
@@ -120,12 +120,17 @@ export class UpgradeHandler {
     const { destinations, tunnels, health, counters } = this.#options;
     const refused = new Set<Backend>();
     let route = asked;
+    let ended: EndedSession | undefined;
     for (let resends = 0; ; resends++) {
-      const { backend, epoch, stamp, ended } = await destinations.choose(route, refused);
-      if (ended) route = hideEndedSession(route, forwarded);
+      const destination = await destinations.choose(route, refused);
+      const { backend } = destination;
+      if (destination.ended) {
+        ended = destination.ended;
+        route = hideEndedSession(route, forwarded);
+      }
       const attempt = trace.attempt('GET', backend, resends, forwarded);
       try {
-        const sent: Destination = { backend, epoch, stamp, ended };
+        const sent: Destination = { ...destination, ended };
         return { route, sent, attempt, upstream: await tunnels.connect(backend) };
       } catch (error) {
         const failure = asStickshiftError(error, 'CONNECT_FAILED');
