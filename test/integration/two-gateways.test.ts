@@ -16,7 +16,7 @@ const MINUTE = 60_000;
 
 interface Counts {
   readonly routed: { readonly bound: number; readonly placed: number };
-  readonly lookups: { readonly found: number };
+  readonly lookups: { readonly found: number; readonly ended: number };
   readonly answersChecked: { readonly confirmed: number; readonly withheld: number };
 }
 
@@ -173,6 +173,25 @@ describe('two gateways', () => {
       assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
     });
   }
+
+  test('look a session up that the other has seen end, whatever they knew of it', async (t) => {
+    const { installation, atFirst, server } = await setUp(t);
+    const toAgent = await linkTo(t, server.agentUrl);
+    const blind = await installation.startGateway({}, { agents: { [server.id]: toAgent.url } });
+    assert.equal((await atFirst.at(blind).get('/cart')).server, server.id);
+    // It will not hear of the logout, and its lease holds for a while.
+    toAgent.link.setTrouble('both', 'black-hole');
+    assert.equal((await atFirst.post('/logout')).status, 200);
+    const visitor = atFirst.at(blind);
+    const before = await countsOf(blind);
+    const bodies = [(await visitor.get('/cart')).body, (await visitor.get('/cart')).body];
+    const after = await countsOf(blind);
+    assert.deepEqual(bodies, [[], []]);
+    assert.deepEqual(
+      [after.routed.bound - before.routed.bound, after.lookups.ended - before.lookups.ended],
+      [0, 2],
+    );
+  });
 
   test('agree when one of them is cut off from an agent', async (t) => {
     const { installation, atFirst, mover, cutOff, server, other } = await setUp(t);
