@@ -14,8 +14,8 @@ export interface AnsweredBinding {
   /** As of when that was right. */
   readonly stamp: Stamp | undefined;
   /**
-   * The session was logged out. Its client stays bound to it, in the epoch in which it ended and without a stamp: so each gateway
-   * looks the old ID up if it comes again, also one that still has the session where it was before its last move.
+   * The session was logged out. Its client stays bound to it, an epoch on and without a stamp: that is newer than whatever a
+   * gateway may still believe of the session, and nothing to follow. So each looks the old ID up if it comes again.
    */
   readonly hasEnded: boolean;
 }
@@ -27,8 +27,12 @@ export function bindingAfter(
   next?: SessionReference,
 ): AnsweredBinding {
   if (next) return { backend, session: next, epoch: 0, stamp, hasEnded: false };
-  if (ended) return { backend, ...ended, stamp: undefined, hasEnded: true };
-  return { backend, session, epoch, stamp, hasEnded: false };
+  const binding = { backend, session, epoch, stamp, hasEnded: false };
+  return ended ? asEnded({ ...binding, ...ended }) : binding;
+}
+
+export function asEnded(binding: AnsweredBinding): AnsweredBinding {
+  return { ...binding, epoch: binding.epoch + 1, stamp: undefined, hasEnded: true };
 }
 
 /** The Set-Cookie value that tells the client where it is bound now, or `undefined` when what it has is still right. */

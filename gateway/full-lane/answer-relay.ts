@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
-import { type AnsweredBinding, bindingAfter, bindingCookie } from '../affinity/binding-cookie.ts';
+import { type AnsweredBinding, asEnded, bindingAfter, bindingCookie } from '../affinity/binding-cookie.ts';
 import type { GatewayCounters } from '../counters.ts';
 import { privateCacheControl } from '../forwarding/private-cache-control.ts';
 import { backendResponseHeaders } from '../forwarding/response-headers.ts';
@@ -177,8 +177,8 @@ export class AnswerRelay {
 
 /** @param committed - epoch of the last session named, 0 when it has no record */
 function asCommitted(binding: AnsweredBinding, committed: number | 'ended'): AnsweredBinding {
-  if (committed === 'ended') return { ...binding, stamp: undefined, hasEnded: true };
-  return binding.hasEnded ? binding : { ...binding, epoch: committed };
+  if (binding.hasEnded) return binding;
+  return committed === 'ended' ? asEnded(binding) : { ...binding, epoch: committed };
 }
 
 function mayHaveBody(method: string | undefined, status: number): boolean {

@@ -178,12 +178,16 @@ describe('two gateways', () => {
     const { installation, atFirst, server } = await setUp(t);
     const toAgent = await linkTo(t, server.agentUrl);
     const blind = await installation.startGateway({}, { agents: { [server.id]: toAgent.url } });
-    assert.equal((await atFirst.at(blind).get('/cart')).server, server.id);
+    const there = atFirst.at(blind);
+    await eventually('it follows the binding', async () => {
+      await there.get('/cart');
+      return (await countsOf(blind)).routed.bound > 0;
+    });
+    const before = await countsOf(blind);
     // It will not hear of the logout, and its lease holds for a while.
     toAgent.link.setTrouble('both', 'black-hole');
     assert.equal((await atFirst.post('/logout')).status, 200);
     const visitor = atFirst.at(blind);
-    const before = await countsOf(blind);
     const bodies = [(await visitor.get('/cart')).body, (await visitor.get('/cart')).body];
     const after = await countsOf(blind);
     assert.deepEqual(bodies, [[], []]);
