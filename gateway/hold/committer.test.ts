@@ -20,9 +20,10 @@ const HOLD_MS = 60_000;
 const WRITE: HoldDecision = { durability: { mode: 'ack', onStoreDown: 'serve' }, unsafe: true };
 
 function scene() {
-  const pool = testPool({ 'app-1': {} });
+  const pool = testPool({ 'app-1': {}, 'app-2': {} });
   const backend = backendOf(pool, 'app-1');
-  backend.appUp = true;
+  backend.appUp = backend.agentUp = true;
+  const other = backendOf(pool, 'app-2');
   const asked: Omit<CommitRequest, 'backend'>[] = [];
   const known = new KnownBindings();
   const acknowledged = new Acknowledgements();
@@ -58,7 +59,7 @@ function scene() {
     committer.commit({ backend, incarnation: 'first', stamp: undefined }, [session], decision);
   const knownOfSession = () => known.get(session.ref);
   const isAhead = (seq: number) => acknowledged.areAheadOf(session.ref, seq);
-  return { world, backend, asked, commit, knownOfSession, isAhead, counters, log };
+  return { world, backend, other, asked, commit, knownOfSession, isAhead, counters, log };
 }
 
 for (const code of ['AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
@@ -76,6 +77,19 @@ for (const code of ['AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
     );
   });
 }
+
+test('an agent that is away is not waited for when the session can be had elsewhere', async () => {
+  const { world, backend, other, asked, commit } = scene();
+  other.appUp = other.agentUp = true;
+  world.answer = async () => {
+    // What the monitor makes of it.
+    backend.agentUp = false;
+    throw new StickshiftError('AGENT_UNREACHABLE', 'refused');
+  };
+  await assert.rejects(commit(), { code: 'COMMIT_UNKNOWN' });
+  assert.ok(asked.length > 1, 'it may have been restarted');
+  assert.ok(asked.slice(1).every(({ timeoutMs }) => timeoutMs <= 500));
+});
 
 test('an agent that went down with its app is not waited for', async () => {
   const { world, backend, asked, commit } = scene();

@@ -14,6 +14,8 @@ import type { HoldDecision } from './hold-rules.ts';
 
 /** Pause before an agent that is away is asked again: it may be restarting beside its app. */
 const AGENT_RETRY_PAUSE_MS = 100;
+/** How long it is asked when the session can be had elsewhere: its client is served sooner there, from its last commit. */
+const AGENT_GRACE_MS = 500;
 /** When nothing was journaled for so long, the next time is another outage. */
 const OUTAGE_IS_OVER_MS = 10_000;
 
@@ -85,8 +87,14 @@ export class Committer {
     const { agentClient, health, holdTimeoutMs } = this.#options;
     const sessionIds = sessions.map((session) => session.id);
     const deadline = performance.now() + holdTimeoutMs;
+    let awaySince: number | undefined;
     for (;;) {
-      const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
+      awaySince = backend.agentUp ? undefined : (awaySince ?? performance.now());
+      const until =
+        awaySince !== undefined && canBeHadElsewhere(sessions, backend)
+          ? Math.min(awaySince + AGENT_GRACE_MS, deadline)
+          : deadline;
+      const timeoutMs = Math.max(1, Math.round(until - performance.now()));
       try {
         const request = { sessionIds, timeoutMs, incarnation, durability };
         const answer = await agentClient.commit(backend, request);
@@ -102,7 +110,7 @@ export class Committer {
         const isAway = failure.code === 'AGENT_UNREACHABLE' || failure.code === 'AGENT_NO_ANSWER';
         if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(backend);
         // Without its app an agent that comes back has nothing to commit any more.
-        const isWorthwhile = isAway && backend.appUp && performance.now() + AGENT_RETRY_PAUSE_MS < deadline;
+        const isWorthwhile = isAway && backend.appUp && performance.now() + AGENT_RETRY_PAUSE_MS < until;
         if (!isWorthwhile) {
           throw new StickshiftError('COMMIT_UNKNOWN', `no commit from the agent: ${failure.message}`, {
             cause: failure,
@@ -184,6 +192,10 @@ export class Committer {
       'the agent cannot reach the store: writes are acknowledged from its journal, and are at risk until the store is back',
     );
   }
+}
+
+function canBeHadElsewhere([session]: readonly SessionReference[], backend: Backend): boolean {
+  return session?.pool.accepting(Date.now()).some((other) => other !== backend) ?? false;
 }
 
 /** What an answer counts as: as the weakest of what it acknowledges. */

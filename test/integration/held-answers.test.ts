@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { GatewayAdmin } from '../../demo/gateway-admin.ts';
 import { AGENT_API, type CommitRequest, type SessionCommit } from '../../protocol/agent-api.ts';
 import { eventually } from '../services/eventually.ts';
 import { recordOf, type SmallApp, SmallSite } from '../services/small-site.ts';
@@ -180,9 +181,10 @@ test('a pool may hold every answer, or none', async (t) => {
   }
 });
 
-test('an agent that is away is waited for while the answer may be held', async (t) => {
+test('an agent that is away is waited for while the answer may be held, and nobody else can serve', async (t) => {
   const other = await SmallSite.start({ gateway: { timeouts: { hold: '10s' } } });
   t.after(() => other.stop());
+  await new GatewayAdmin(other.gateway.adminUrl).setState('app-2', 'maintenance');
   const refusals = new Map<SmallApp, number>();
   for (const app of other.apps) {
     app.agent.replies[AGENT_API.commit] = () => {
