@@ -303,6 +303,17 @@ test('a request that knows of a newer owner is not content with what an older cl
   assert.equal((await newer).backend, backend('app-2'));
 });
 
+test('an owner that lets one question go unanswered is not asked another before its session is taken over', async () => {
+  const { mover, session, backend, calls, world } = scene({});
+  const obey = world.adopt;
+  world.adopt = async (to, ifEpoch) => {
+    if (to === backend('app-1')) throw new StickshiftError('AGENT_NO_ANSWER', 'timed out');
+    return obey(to, ifEpoch);
+  };
+  assert.partialDeepStrictEqual(await mover.place(session, NO_HINT), { backend: backend('app-2'), epoch: 4 });
+  assert.deepEqual(calls, ['adopt app-1 if 3: unowned', 'adopt app-2 if 3: takeover']);
+});
+
 test('requests of one session share one move', async () => {
   const { mover, session, backend, calls } = scene({});
   backend('app-1').adminState = 'drain';

@@ -110,6 +110,7 @@ export class Mover {
       session,
       hint,
       lost: new Set(hint.exclude),
+      silent: new Set(),
       unanswered: new Map(),
       patience: new Patience(moveTimeoutMs),
     };

@@ -36,7 +36,7 @@ export class Owners {
     owner: Backend,
   ): Promise<Placement | 'again' | 'later'> {
     const { store, agentClient, health, logger } = this.#options;
-    const { session, lost, patience } = search;
+    const { session, lost, silent, patience } = search;
     let passing: string | undefined;
     try {
       const request = { sessionId: session.id, ifEpoch: record.epoch, reason: 'unowned' } as const;
@@ -62,6 +62,7 @@ export class Owners {
       const failure = asStickshiftError(error);
       if (failure.source !== 'agent') throw failure;
       if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
+      if (failure.code === 'AGENT_NO_ANSWER') silent.add(owner);
       logger.warn({ err: failure, [ATTRIBUTE.sessionKey]: session.key }, 'owner gave no good answer');
     }
     if (passing !== undefined) {

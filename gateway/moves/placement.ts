@@ -36,6 +36,8 @@ export interface Search {
   readonly hint: PlacementHint;
   /** Backends that cannot serve or take it, whatever their health says. */
   readonly lost: Set<Backend>;
+  /** Backends whose agents have let a question of this search go unanswered: they are asked nothing more. */
+  readonly silent: Set<Backend>;
   /** Targets whose adopt ended without an answer: it may have happened, so the same target is asked again. */
   readonly unanswered: Map<Backend, HandoffKind>;
   readonly patience: Patience;

@@ -40,8 +40,9 @@ export class Releaser {
    */
   async release(search: Search, owner: Backend | undefined, log: Logger): Promise<Release> {
     const { store, agentClient, health, acknowledged } = this.#options;
-    const { session, lost, patience } = search;
+    const { session, lost, silent, patience } = search;
     if (!owner?.agentUp) return 'lost';
+    if (silent.has(owner)) return this.#takeFrom(owner, 'gave no answer', log);
     // Requests to the app server fail; its agent may still have what it was told.
     const appFails = !isAlive(owner, lost);
     try {
@@ -57,11 +58,15 @@ export class Releaser {
       const failure = asStickshiftError(error);
       if (failure.source !== 'agent' || failure.code === 'SESSION_MOVING') throw failure;
       if (failure.code === 'AGENT_UNREACHABLE') health.agentFailed(owner);
-      // It recalls nothing now, and what its app is still working on must not go out unchecked.
-      owner.lease.distrust();
-      log.warn({ err: failure }, 'old owner does not answer; taking the session over');
-      return 'lost';
+      return this.#takeFrom(owner, failure.message, log);
     }
+  }
+
+  /** It recalls nothing now, and what its app is still working on must not go out unchecked. */
+  #takeFrom(owner: Backend, reason: string, log: Logger): 'lost' {
+    owner.lease.distrust();
+    log.warn({ reason }, 'old owner does not answer; taking the session over');
+    return 'lost';
   }
 
   #withoutRelease(code: string, owner: Backend, appFails: boolean, log: Logger): 'kept' | 'lost' {
