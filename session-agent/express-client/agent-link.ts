@@ -11,7 +11,9 @@ import type { LinkAddress } from './link-address.ts';
 import { StickshiftStoreError } from './store-error.ts';
 
 const FIRST_RETRY = 50;
-const LAST_RETRY = 1_000;
+const LAST_RETRY = 250;
+/** A connection that held for so long was a good one, milliseconds. */
+const STEADY = 1_000;
 /** Open questions at which only a `set` is still accepted: those are bounded already, by one for each session. */
 const MAX_QUESTIONS = 10_000;
 const IDS_PER_LINE = 1_000;
@@ -52,6 +54,7 @@ export class AgentLink {
   readonly #open = new Map<number, OpenQuestion>();
   /** Deadlines moved since they were last told: only the newest of each session counts. */
   readonly #touched = new Map<string, number>();
+  readonly #downListeners = new Set<() => void>();
   #lastNumber = 0;
   #socket: Socket | undefined;
   /** `introducing`: welcomed, but the agent does not know yet what the app holds. */
@@ -79,6 +82,13 @@ export class AgentLink {
   patience(): number {
     if (this.#state !== 'down') return this.#options.timeout;
     return Math.max(0, this.#options.timeout - (performance.now() - this.#downSince));
+  }
+
+  /** Calls back when the link goes down, at once when it is; returns how to stop that. */
+  onceDown(listener: () => void): () => void {
+    if (this.#state === 'down') listener();
+    else this.#downListeners.add(listener);
+    return () => this.#downListeners.delete(listener);
   }
 
   /**
@@ -140,6 +150,7 @@ export class AgentLink {
     this.#socket?.destroy();
     for (const { resolve } of this.#open.values()) resolve(undefined);
     this.#open.clear();
+    this.#downListeners.clear();
     this.#touched.clear();
   }
 
@@ -178,7 +189,9 @@ export class AgentLink {
       this.#state = 'down';
       this.#downSince = performance.now();
       // Two app processes at one agent drive each other out: without this they would do so in a tight loop.
-      if (this.#downSince - this.#upSince > LAST_RETRY) this.#retryDelay = FIRST_RETRY;
+      if (this.#downSince - this.#upSince > STEADY) this.#retryDelay = FIRST_RETRY;
+      for (const listener of this.#downListeners) listener();
+      this.#downListeners.clear();
     }
     this.#startTimer(this.#retryDelay, () => this.#connect());
     this.#retryDelay = Math.min(this.#retryDelay * 2, LAST_RETRY);

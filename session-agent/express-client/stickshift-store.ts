@@ -53,10 +53,10 @@ interface Write {
  * ```
  *
  * While the agent is away:
- * - A known session is read, changed and touched as ever. `set` waits for the agent up to `timeout`, then calls back
- *   *without* an error, and the change is sent when the agent is back. Memory has the change, and an error could only
- *   break off an answer that the app has begun; whether a client may see an answer whose change is not saved is for the
- *   gateway to judge, which asks the agent and withholds it.
+ * - A known session is read, changed and touched as ever. `set` calls back at once and *without* an error, and the change is
+ *   sent when the agent is back. Memory has the change, and an error could only break off an answer that the app has begun;
+ *   whether a client may see an answer whose change is not saved is for the gateway to judge, which asks the agent and
+ *   withholds it. While the agent is there and does not answer, `set` waits for `timeout`.
  * - A session that is not known is an error after `timeout`, never "no such session": the app would start an empty
  *   session and write it over the good one.
  * - `destroy` takes effect here at once, and calls back with an error after `timeout`, since a copy may still stand
@@ -214,13 +214,13 @@ export class StickshiftStore extends EventEmitter {
     const held = { data: JSON.stringify(session), idleAt };
     if (this.#isEnding(id)) return this.#refuse(id, held);
     this.#memory.set(id, held);
-    const answer = await this.#write(id, 'set');
+    const answer = await this.#whileUp(this.#write(id, 'set'));
     if (answer === 'late') {
       this.#link.suspect('the agent did not take note of a change in time');
       return;
     }
     // Any other error leaves the session where it is: it is good here, and the gateway asks whether it is saved.
-    if (answer?.t !== 'error' || !isRefusal(answer.code)) return;
+    if (answer === 'away' || answer?.t !== 'error' || !isRefusal(answer.code)) return;
     this.#drop(id);
     throw asError(answer, 'the session is not this app server’s any more');
   }
@@ -312,6 +312,15 @@ export class StickshiftStore extends EventEmitter {
       timer = setTimeout(resolve, this.#link.patience(), 'late').unref();
     });
     return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  }
+
+  /** `away`: the link to the agent is down. */
+  async #whileUp(answer: Promise<Answer | 'late'>): Promise<Answer | 'late' | 'away'> {
+    let stop: () => void = () => undefined;
+    const away = new Promise<'away'>((resolve) => {
+      stop = this.#link.onceDown(() => resolve('away'));
+    });
+    return Promise.race([answer, away]).finally(() => stop());
   }
 
   #unavailable(): StickshiftStoreError {

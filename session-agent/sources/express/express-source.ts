@@ -84,8 +84,12 @@ class ExpressSource implements SessionSource {
     return [...this.#known];
   }
 
+  /**
+   * The app tells of a change before it answers the request. But an agent that was stopped for a while finds both at once, the
+   * app's word and the gateway's question, and may come across the question first.
+   */
   async refresh(): Promise<void> {
-    // Nothing is ever outstanding: the app tells of a change before it answers the request.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   async capture(id: string): Promise<CapturedSession | undefined> {
