@@ -117,7 +117,8 @@ export type AnnounceResult =
   | { readonly outcome: 'announced' }
   | { readonly outcome: 'claimed'; readonly by: BackendAnnouncement };
 export type AdoptResult =
-  | { readonly outcome: 'adopted'; readonly record: StoredRecord }
+  /** `taken`: the record was active and another backend's, which may not have heard of this yet. */
+  | { readonly outcome: 'adopted'; readonly record: StoredRecord; readonly taken: boolean }
   /** The epoch was not the expected one; `record` says where the session is now. */
   | { readonly outcome: 'moved'; readonly record: RecordSummary }
   | Ended

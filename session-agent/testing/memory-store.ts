@@ -82,8 +82,8 @@ export class MemoryStore implements SnapshotStore {
 
   /** Watchers hear again, and that they missed something. */
   restoreWatches(): void {
-    this.#deafSince = undefined;
     for (const { watcher } of this.#watches) watcher.missed();
+    this.#deafSince = undefined;
   }
 
   /** The store is restarted empty. */
@@ -176,10 +176,10 @@ export class MemoryStore implements SnapshotStore {
       if (!record) return { outcome: 'absent' };
       if (record.state === 'ended') return { outcome: 'ended' };
       if (record.epoch !== adopt.ifEpoch) return { outcome: 'moved', record: summary(record) };
-      this.#tellTaken(key, record, adopt.owner);
+      const taken = this.#tellTaken(key, record, adopt.owner);
       const adopted = { ...record, owner: adopt.owner, epoch: record.epoch + 1, state: 'active' as const };
       this.records.set(key, adopted);
-      return { outcome: 'adopted', record: adopted };
+      return { outcome: 'adopted', record: adopted, taken };
     });
   }
 
@@ -309,11 +309,13 @@ export class MemoryStore implements SnapshotStore {
     });
   }
 
-  #tellTaken(key: SessionKey, record: RecordSummary | undefined, by: string): void {
-    if (record?.state !== 'active' || record.owner === by || this.#deafSince !== undefined) return;
+  /** Returns whether the record is another owner's. */
+  #tellTaken(key: SessionKey, record: RecordSummary | undefined, by: string): boolean {
+    if (record?.state !== 'active' || record.owner === by) return false;
     for (const { owner, watcher } of this.#watches) {
-      if (owner === record.owner) watcher.taken([key]);
+      if (owner === record.owner && this.#deafSince === undefined) watcher.taken([key]);
     }
+    return true;
   }
 
   #announcement(key: string): BackendAnnouncement | undefined {

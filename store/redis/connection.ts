@@ -63,6 +63,11 @@ export class RedisConnection {
     return this.#client.status === 'ready' && this.#identities !== undefined && !this.#closed;
   }
 
+  /** Of whom this connection leads to, as the introduction found them; `undefined` while it is not made. */
+  get identities(): readonly string[] | undefined {
+    return this.ready ? this.#identities : undefined;
+  }
+
   /** The cluster's client; `undefined` when there is no cluster. */
   get cluster(): Cluster | undefined {
     return this.#client instanceof Cluster ? this.#client : undefined;

@@ -40,6 +40,16 @@ export class RedisLineage implements Introduction {
   }
 }
 
+/** Of a server, as long as its process lives. */
+export async function runIdOf(server: Redis): Promise<string | undefined> {
+  return (await readInfo(server)).get('run_id');
+}
+
+/** Whether a server is one of those that an introduction found; none are known of a store that never settles. */
+export function isAmong(identities: readonly string[], runId: string | undefined): boolean {
+  return identities.length === 0 || identities.some((identity) => identity.startsWith(`${runId}:`));
+}
+
 async function identitiesOf(client: Redis | Cluster): Promise<string[]> {
   const servers = await Promise.all(primariesOf(client).map(readInfo));
   return servers.flatMap((server) => identityOf(server) ?? []);

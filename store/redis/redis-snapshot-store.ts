@@ -150,7 +150,7 @@ export class RedisSnapshotStore implements SnapshotStore {
   async adopt(key: SessionKey, { owner, ifEpoch }: AdoptRequest): Promise<AdoptResult> {
     const reply = await this.#connection.run('adopt', [recordKey(key)], [owner, whole(ifEpoch, 'ifEpoch')]);
     return reply.choose<AdoptResult>({
-      adopted: () => ({ outcome: 'adopted', record: reply.record() }),
+      adopted: () => ({ outcome: 'adopted', record: reply.record(), taken: reply.taken }),
       moved: () => ({ outcome: 'moved', record: reply.summary() }),
       ended: () => ({ outcome: 'ended' }),
       absent: () => ({ outcome: 'absent' }),
@@ -193,9 +193,10 @@ export class RedisSnapshotStore implements SnapshotStore {
   watchTaken(owner: string, watcher: TakenWatcher): TakenWatch {
     const { cluster } = this.#connection;
     const { target, commandTimeout, logger } = this.#options;
+    const options = { owner, watcher, identities: () => this.#connection.identities, logger };
     const watch = cluster
-      ? new ClusterTakenWatch(cluster, { owner, watcher, logger })
-      : watchServer({ target, commandTimeout, owner, watcher, logger });
+      ? new ClusterTakenWatch(cluster, options)
+      : watchServer(target, commandTimeout, options);
     this.#takenWatches.add(watch);
     return watch;
   }

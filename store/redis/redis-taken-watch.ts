@@ -1,24 +1,18 @@
 import { Cluster, type Redis } from 'ioredis';
-import type { Logger } from 'pino';
-import type { TakenWatch, TakenWatcher } from '../snapshot-store.ts';
+import type { TakenWatch } from '../snapshot-store.ts';
 import { forSubscription, newClient } from './new-client.ts';
 import type { RedisTarget } from './redis-url.ts';
-import { TakenSubscription } from './taken-subscription.ts';
-
-export interface RedisTakenWatchOptions {
-  readonly target: RedisTarget;
-  readonly commandTimeout: number;
-  readonly owner: string;
-  readonly watcher: TakenWatcher;
-  readonly logger: Logger;
-}
+import { TakenSubscription, type TakenSubscriptionOptions } from './taken-subscription.ts';
 
 /** Listens to one server. */
-export function watchServer(options: RedisTakenWatchOptions): TakenWatch {
-  const { target, commandTimeout, owner, watcher, logger } = options;
+export function watchServer(
+  target: RedisTarget,
+  commandTimeout: number,
+  options: TakenSubscriptionOptions,
+): TakenWatch {
   const client = newClient(target, commandTimeout, forSubscription);
   if (client instanceof Cluster) throw new TypeError('a cluster is listened to node by node');
-  return new TakenSubscription(client, owner, watcher, 0, logger);
+  return new TakenSubscription(client, 0, options);
 }
 
 /**
@@ -31,13 +25,10 @@ export class ClusterTakenWatch implements TakenWatch {
   readonly #nodes = new Map<string, TakenSubscription>();
   readonly #onRefresh = () => this.#follow();
 
-  constructor(
-    cluster: Cluster,
-    { owner, watcher, logger }: Pick<RedisTakenWatchOptions, 'owner' | 'watcher' | 'logger'>,
-  ) {
+  constructor(cluster: Cluster, options: TakenSubscriptionOptions) {
     this.#cluster = cluster;
     this.#subscribe = (node) =>
-      new TakenSubscription(node.duplicate(forSubscription), owner, watcher, this.heardUntil, logger);
+      new TakenSubscription(node.duplicate(forSubscription), this.heardUntil, options);
     cluster.on('refresh', this.#onRefresh);
     this.#follow();
   }

@@ -79,6 +79,11 @@ export class Reply {
     return { ...summary, snapshot };
   }
 
+  /** After summary and snapshot: whether the record was taken from another owner. */
+  get taken(): boolean {
+    return this.whole(SUMMARY_LENGTH + 2) === 1;
+  }
+
   invalid(what: string): StickshiftError {
     return new StickshiftError('STORE_INVALID', `${this.#operation}: unexpected reply: ${what}`);
   }

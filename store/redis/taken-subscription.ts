@@ -2,22 +2,32 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { SessionKey } from '../../protocol/session-key.ts';
 import type { TakenWatcher } from '../snapshot-store.ts';
+import { isAmong, runIdOf } from './lineage.ts';
 
 const PING_EVERY_MS = 500;
 
 /** Where scripts tell that a session was taken from its owner; see `scripts/record.lua`. */
 const channelOf = (owner: string) => `stickshift:taken:${owner}`;
 
+export interface TakenSubscriptionOptions {
+  readonly owner: string;
+  readonly watcher: TakenWatcher;
+  /** Where operations go now, see {@link isAmong}; `undefined`: nowhere. */
+  readonly identities: () => readonly string[] | undefined;
+  readonly logger: Logger;
+}
+
 /**
  * Listens to one server. A server answers a PING after it has sent everything that was published before, so each answer
- * shows that nothing up to its PING is missing.
+ * shows that nothing up to its PING is missing; if it is the server that operations go to. One that gave way to its replica may
+ * answer on for ever, and know nothing.
  */
 export class TakenSubscription {
   readonly #client: Redis;
-  readonly #channel: string;
-  readonly #watcher: TakenWatcher;
-  readonly #log: Logger;
+  readonly #options: TakenSubscriptionOptions;
+  #runId: string | undefined;
   #heardUntil: number;
+  #refusal: string | undefined;
   #batch: SessionKey[] = [];
   #timer: NodeJS.Timeout | undefined;
   /** Counts connects and closes: what belongs to an earlier connection is outdated. */
@@ -27,12 +37,10 @@ export class TakenSubscription {
    * @param client - of its own, connecting or connected, that neither queues nor subscribes again by itself
    * @param heardUntil - what holds until this subscription stands
    */
-  constructor(client: Redis, owner: string, watcher: TakenWatcher, heardUntil: number, logger: Logger) {
+  constructor(client: Redis, heardUntil: number, options: TakenSubscriptionOptions) {
     this.#client = client;
-    this.#channel = channelOf(owner);
-    this.#watcher = watcher;
+    this.#options = options;
     this.#heardUntil = heardUntil;
-    this.#log = logger;
     client.on('ready', () => void this.#subscribe(++this.#life));
     client.on('close', () => this.#life++);
     client.on('error', (error: Error) => this.#failed(error));
@@ -51,9 +59,10 @@ export class TakenSubscription {
   }
 
   async #subscribe(life: number): Promise<void> {
-    const now = performance.now();
+    const { owner, watcher } = this.#options;
     try {
-      await this.#client.subscribe(this.#channel);
+      this.#runId = await runIdOf(this.#client);
+      await this.#client.subscribe(channelOf(owner));
     } catch (error) {
       this.#failed(error);
       // The operator may still allow the channel.
@@ -61,9 +70,9 @@ export class TakenSubscription {
       return;
     }
     if (life !== this.#life) return;
-    this.#watcher.missed();
-    this.#heardUntil = now;
-    this.#later(life, () => this.#ping(life));
+    this.#refusal = undefined;
+    watcher.missed();
+    await this.#ping(life);
   }
 
   async #ping(life: number): Promise<void> {
@@ -72,7 +81,10 @@ export class TakenSubscription {
       await this.#client.ping();
       if (life !== this.#life) return;
       this.#tell();
-      this.#heardUntil = now;
+      const identities = this.#options.identities();
+      if (identities && isAmong(identities, this.#runId)) this.#heardUntil = now;
+      // Connecting anew finds the server that operations have found.
+      else if (identities) this.#client.disconnect(true);
     } catch (error) {
       this.#failed(error);
     }
@@ -92,13 +104,17 @@ export class TakenSubscription {
   #tell(): void {
     const keys = this.#batch;
     this.#batch = [];
-    if (keys.length > 0) this.#watcher.taken(keys);
+    if (keys.length > 0) this.#options.watcher.taken(keys);
   }
 
-  /** An outage is logged where operations meet it; here it shows as `heardUntil` that stands still. */
+  /** An outage is logged where operations meet it; here it shows as `heardUntil` that stands still. A refusal is said once. */
   #failed(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    const refused = error instanceof Error && error.name === 'ReplyError';
-    this.#log[refused ? 'warn' : 'debug']({ reason }, 'the store cannot tell which sessions were taken over');
+    const refused = error instanceof Error && error.name === 'ReplyError' && reason !== this.#refusal;
+    if (refused) this.#refusal = reason;
+    this.#options.logger[refused ? 'warn' : 'debug'](
+      { reason },
+      'the store cannot tell which sessions were taken over',
+    );
   }
 }

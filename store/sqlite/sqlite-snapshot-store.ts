@@ -155,10 +155,11 @@ export class SqliteSnapshotStore implements SnapshotStore {
       if (record.state === 'ended') return { outcome: 'ended' };
       if (record.epoch !== ifEpoch) return { outcome: 'moved', record };
       const epoch = record.epoch + 1;
-      taken.note(key, record, owner);
+      const wasTaken = taken.note(key, record, owner);
       records.setOwner(key, owner, epoch);
       const snapshot = records.snapshot(key);
-      return { outcome: 'adopted', record: { ...record, state: 'active', owner, epoch, snapshot } };
+      const adopted = { ...record, state: 'active' as const, owner, epoch, snapshot };
+      return { outcome: 'adopted', record: adopted, taken: wasTaken };
     });
   }
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { asStickshiftError } from '../../protocol/errors.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
 import type { TakenWatch, TakenWatcher } from '../snapshot-store.ts';
 import type { DatabaseFile } from './database-file.ts';
@@ -47,6 +47,8 @@ export class SqliteTakenWatch implements TakenWatch {
     const { file, taken } = this.#current();
     const before = this.#read?.file === file ? this.#read.number : undefined;
     try {
+      // What others take by now stands in the new file.
+      if (await file.isSwapped()) throw new StickshiftError('STORE_UNREACHABLE', 'the file was replaced');
       const news = await file.read('watch', (): { last: number; keys: SessionKey[] | undefined } => ({
         last: taken.last(),
         keys: before === undefined ? undefined : taken.since(before, this.#owner),

@@ -20,11 +20,12 @@ export class TakenTable {
     this.#since = file.prepare('SELECT key FROM taken WHERE number > ? AND owner = ? ORDER BY number');
   }
 
-  /** Notes that `owner` takes what `record` says. Within the transaction that does it. */
-  note(key: SessionKey, record: RecordSummary | undefined, owner: string): void {
-    if (record?.state !== 'active' || record.owner === owner) return;
+  /** Notes it if `owner` takes the record from another one, and returns whether it does. Within the transaction that does it. */
+  note(key: SessionKey, record: RecordSummary | undefined, owner: string): boolean {
+    if (record?.state !== 'active' || record.owner === owner) return false;
     const { lastInsertRowid } = this.#add.run(record.owner, key);
     this.#trim.run(Number(lastInsertRowid) - KEPT);
+    return true;
   }
 
   /** Number of the last row; 0 when there never was one. */

@@ -7,12 +7,16 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
+import { forSubscription, newClient } from '../../store/redis/new-client.ts';
+import { parseRedisUrl } from '../../store/redis/redis-url.ts';
+import { TakenSubscription } from '../../store/redis/taken-subscription.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import { aCommit, aRecord, inAnHour, inHours, newKey } from '../contract/snapshot-store/sample-records.ts';
 import { eventually } from '../services/eventually.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 import { startRedisImpostor } from '../services/redis-impostor.ts';
 import { type LocalRedis, startLocalRedis } from '../services/redis-process.ts';
+import { administer } from '../services/redis-replica.ts';
 import { openRedisStore } from '../services/redis-store.ts';
 
 /** Short, where the test waits for it; a healthy local server needs less than a thousandth. */
@@ -434,6 +438,29 @@ describe('a watch of taken sessions', { ...localRedisRequirement() }, () => {
       return [watching, other.watching].every(({ heardUntil }) => heardUntil > stalled);
     });
     assert.ok(heard.missed >= 1);
+  });
+});
+
+describe('a subscription to what is taken', { ...localRedisRequirement() }, () => {
+  test('counts only as long as it is to the server that operations go to', async () => {
+    const redis = await startLocalRedis();
+    cleanups.push(redis.stop);
+    const client = newClient(parseRedisUrl(redis.url), 1_000, forSubscription);
+    assert.ok(client instanceof Redis);
+    let begun = 0;
+    let identities: readonly string[] | undefined;
+    const watcher = { taken: () => undefined, missed: () => begun++ };
+    const logger = pino({ level: 'silent' });
+    const options = { owner: 'app-1', watcher, identities: () => identities, logger };
+    const subscription = new TakenSubscription(client, 0, options);
+    cleanups.push(async () => subscription.stop());
+    await eventually('it begins', () => begun === 1);
+    identities = ['the run ID of another:0:-1'];
+    await eventually('it looks for the other', () => begun === 3);
+    assert.equal(subscription.heardUntil, 0);
+    const [, runId] = /run_id:(\w+)/.exec(await administer(redis, (admin) => admin.info())) ?? [];
+    identities = ['the run ID of another:0:-1', `${runId}:0:-1`];
+    await eventually('it has found it', () => subscription.heardUntil > 0);
   });
 });
 

@@ -101,11 +101,14 @@ local function end_refusal(record, owner, epoch)
   return fenced(record)
 end
 
--- Tells an owner that its session becomes somebody else's. Before the writes: if this is not allowed, they do not happen.
+-- Tells an owner that its session becomes somebody else's; returns whether it does. Before the writes: if this is not
+-- allowed, they do not happen.
 local function tell_taken(key, record, owner)
-  if record and record.state == 'active' and record.owner ~= owner then
+  local taken = record ~= nil and record.state == 'active' and record.owner ~= owner
+  if taken then
     redis.call('PUBLISH', 'stickshift:taken:' .. record.owner, string.match(key, '{(.*)}'))
   end
+  return taken
 end
 
 -- Replaces whatever is at the key.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { SessionKey } from '../../../protocol/session-key.ts';
 import {
   aCommit,
   aRecord,
@@ -119,6 +120,16 @@ export function handOffs(store: StoreUnderTest): void {
         assert.deepEqual({ ...result.record, ageMs: 0 }, expected);
         assert.deepEqual({ ...(await store().read(key)), ageMs: 0 }, expected);
       }
+    });
+
+    test('says whether the session was taken from an owner that may not know it', async () => {
+      const isTaken = async (key: SessionKey, owner: string) => {
+        const result = await store().adopt(key, { owner, ifEpoch: 1 });
+        return result.outcome === 'adopted' && result.taken;
+      };
+      assert.equal(await isTaken(await aRecord(store()), 'app-2'), true);
+      assert.equal(await isTaken(await aReleasedRecord(store()), 'app-2'), false);
+      assert.equal(await isTaken(await aRecord(store()), 'app-1'), false);
     });
 
     test('lets the new owner commit and fences the old one', async () => {
