@@ -37,10 +37,13 @@ import { Logouts } from './replicator/logouts.ts';
 import { Replicator } from './replicator/replicator.ts';
 import { type BackoffTimes, StoreHealth } from './replicator/store-health.ts';
 import { UncommittedBytes } from './replicator/uncommitted-bytes.ts';
+import { RecordCheck } from './reseed/record-check.ts';
 import { Reseeding } from './reseed/reseeding.ts';
 import { Tombstones } from './reseed/tombstones.ts';
 import type { SnapshotSeal } from './snapshot/snapshot-seal.ts';
 import type { CapturedSession, SessionEnd, SessionSource, SourceListener } from './sources/session-source.ts';
+import { FormerOwners } from './takeover/former-owners.ts';
+import { TakenSessions } from './takeover/taken-sessions.ts';
 
 export interface SessionAgentOptions {
   readonly backend: string;
@@ -87,6 +90,7 @@ export class SessionAgent implements SourceListener {
   readonly owned: OwnedSessions;
   readonly leases: Leases;
   readonly expiry: Expiry;
+  readonly taken: TakenSessions;
   readonly #options: SessionAgentOptions;
   readonly #queue = new SessionQueue();
   readonly #health: StoreHealth;
@@ -113,7 +117,8 @@ export class SessionAgent implements SourceListener {
     const times = options.times && { times: options.times };
     const queue = this.#queue;
     const losses = new RecentLosses();
-    const leases = new Leases(options.leases);
+    const leases = new Leases({ heardUntil: () => this.taken.heardUntil, ...options.leases });
+    const formerOwners = new FormerOwners(leases.trustMs, leases.bornAt);
     const owned = new OwnedSessions(limits.sessions, options.deriveKey);
     const health = new StoreHealth(logger, options.times);
     const dispatcher = new Dispatcher(limits.commits, health);
@@ -134,6 +139,7 @@ export class SessionAgent implements SourceListener {
         losses,
         forgetter,
         leases,
+        formerOwners,
         dispatcher,
         capture,
         journal,
@@ -180,7 +186,9 @@ export class SessionAgent implements SourceListener {
     this.#logouts = logouts;
     this.#idChanges = idChanges;
     this.#replay = new Replay(parts);
-    this.#reseeding = new Reseeding({ ...parts, committer, replicator });
+    const recordCheck = new RecordCheck({ ...parts, committer, replicator });
+    this.#reseeding = new Reseeding({ ...parts, recordCheck });
+    this.taken = new TakenSessions({ ...parts, recordCheck });
     const isReady = () => this.#reconciler.notReady === undefined && options.barred?.() === undefined;
     const reconciled = () => this.#reconciler.whenReady();
     this.#commitAnswers = new CommitAnswers({ ...handoff, isReady, reconciled });
@@ -212,6 +220,7 @@ export class SessionAgent implements SourceListener {
   async start(): Promise<void> {
     void this.#replay.run(this.#stopped.signal);
     this.#reseeding.start();
+    this.taken.start();
     await this.#options.source.start(this);
     this.expiry.start();
   }
@@ -238,6 +247,7 @@ export class SessionAgent implements SourceListener {
     this.#forgetter.stop();
     this.#reconciler.stop();
     this.leases.stop();
+    this.taken.stop();
     const unsaved = [...this.owned.dirty].filter((session) => !session.isJournaled).length;
     return unsaved + this.#logouts.unsaved;
   }

@@ -12,6 +12,7 @@ import type { Committer } from '../replicator/committer.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import { assertSettled } from '../reseed/settled.ts';
+import type { FormerOwners } from '../takeover/former-owners.ts';
 import type { Rehydration } from './rehydration.ts';
 
 export interface AdoptsParts {
@@ -23,6 +24,7 @@ export interface AdoptsParts {
   readonly committer: Committer;
   readonly logouts: Logouts;
   readonly rehydration: Rehydration;
+  readonly formerOwners: FormerOwners;
   readonly counters: Counters;
   readonly logger: Logger;
   /** False until the agent knows what the app holds. */
@@ -65,7 +67,7 @@ export class Adopts {
   }
 
   async #adopt(sessionId: string, ifEpoch: number): Promise<AdoptAnswer> {
-    const { backend, store, health, owned, logouts, rehydration, isReady } = this.#parts;
+    const { backend, store, health, owned, logouts, rehydration, formerOwners, isReady } = this.#parts;
     if (logouts.due(sessionId)) return { outcome: 'ended' };
     if (!isReady())
       throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
@@ -91,10 +93,13 @@ export class Adopts {
         const stored = await health.watch(store.read(key));
         if (!stored) return { outcome: 'absent' };
         if (stored.epoch !== record.epoch) return this.#movedOn(stored, held);
+        // Whoever asked before may have taken it from an owner; the answer is lost.
+        formerOwners.lost(sessionId);
         await rehydration.install(sessionId, stored);
         return { outcome: 'found', ...pickCommit(stored) };
       }
       case 'adopted':
+        if (result.taken) formerOwners.lost(sessionId);
         await rehydration.install(sessionId, result.record);
         return { outcome: 'found', ...pickCommit(result.record) };
     }

@@ -6,6 +6,7 @@ import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import { within } from '../ownership/within.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import { assertSettled } from '../reseed/settled.ts';
+import type { FormerOwners } from '../takeover/former-owners.ts';
 import type { Releases } from './releases.ts';
 
 /** A call answers after about this long with what it has done, so that the caller can show progress, milliseconds. */
@@ -25,6 +26,7 @@ export interface IdleReleasesParts {
   readonly health: StoreHealth;
   readonly owned: OwnedSessions;
   readonly releases: Releases;
+  readonly formerOwners: FormerOwners;
   /** False as long as the app may hold sessions that the agent does not know of. */
   readonly hasAccount: () => boolean;
 }
@@ -66,11 +68,13 @@ export class IdleReleases {
   }
 
   #nextBatch(sessions: Iterable<OwnedSession>, except: ReadonlySet<string>, most: number): string[] {
-    const { releases } = this.#parts;
+    const { releases, formerOwners } = this.#parts;
     const batch: string[] = [];
     if (most < 1) return batch;
     for (const { id, unprotected, waiters } of sessions) {
       if (except.has(id) || waiters.size > 0 || unprotected || releases.isUnderWay(id)) continue;
+      // Whoever took it up next would not know of an owner before us.
+      if (formerOwners.mayServe(id)) continue;
       batch.push(id);
       if (batch.length >= most) break;
     }

@@ -9,6 +9,7 @@ import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import { assertSettled } from '../reseed/settled.ts';
 import type { CapturedSession } from '../sources/session-source.ts';
+import type { FormerOwners } from '../takeover/former-owners.ts';
 import type { Rehydration } from './rehydration.ts';
 
 export interface MissesParts {
@@ -20,6 +21,7 @@ export interface MissesParts {
   readonly committer: Committer;
   readonly logouts: Logouts;
   readonly rehydration: Rehydration;
+  readonly formerOwners: FormerOwners;
   readonly leases: Leases;
 }
 
@@ -73,6 +75,7 @@ export class Misses {
         this.#drop(sessionId);
         return undefined;
       case 'adopted': {
+        if (result.taken) this.#parts.formerOwners.lost(sessionId);
         const session = await rehydration.open(sessionId, result.record);
         rehydration.own(sessionId, result.record, digestOf(session.data));
         return session;

@@ -17,6 +17,7 @@ import type { Replicator } from '../replicator/replicator.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import { assertSettled } from '../reseed/settled.ts';
 import type { SessionSource } from '../sources/session-source.ts';
+import type { FormerOwners } from '../takeover/former-owners.ts';
 import { Slots } from './slots.ts';
 
 /** Gateways may have requests under way that end soon. A session that is busy for longer stays, milliseconds. */
@@ -44,6 +45,7 @@ export interface ReleasesParts {
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
   readonly leases: Leases;
+  readonly formerOwners: FormerOwners;
   readonly logger: Logger;
   /** Final commits under way at once. */
   readonly concurrency: number;
@@ -66,10 +68,10 @@ export class Releases {
 
   /**
    * `unknown`: the store or the app is in trouble, or the session cannot be saved; it stays here. `SESSION_MOVING`: gateways
-   * have not agreed yet; it goes on.
+   * have not agreed yet, and it goes on; or its former owner may serve it yet, which the next one would not know.
    */
   async release(sessionId: string): Promise<ReleaseAnswer> {
-    const { source, store, owned, queue } = this.#parts;
+    const { source, store, owned, queue, formerOwners } = this.#parts;
     try {
       assertSettled(store);
       if (!this.#underWay.has(sessionId) && !owned.get(sessionId)) {
@@ -80,6 +82,7 @@ export class Releases {
     } catch (error) {
       return this.#failed(sessionId, error);
     }
+    if (formerOwners.mayServe(sessionId)) return STILL_MOVING;
     const release = this.#underWay.get(sessionId) ?? this.begin(sessionId, this.agreed([sessionId]));
     return (await within(release, PATIENCE_MS)) ?? STILL_MOVING;
   }

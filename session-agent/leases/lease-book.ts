@@ -20,6 +20,8 @@ export interface LeaseBookOptions {
   readonly limit: number;
   /** When this agent began. Until `ttlMs` later, gateways may hold leases of its former life. `undefined`: it had none. */
   readonly bornAt: number | undefined;
+  /** Until when the store has been heard, see `LeasesOptions`: a lease holds no longer than `ttlMs` after that. Default: always. */
+  readonly heardUntil?: () => number;
   /** Characters of session IDs that are kept for gateways to catch up on. Default: about a million. */
   readonly logSize?: number;
 }
@@ -33,8 +35,9 @@ export interface LeaseBookOptions {
  * and calls that come late, twice or in another order can only make a lease longer here.
  */
 export class LeaseBook {
+  /** A lease is over for certain when its gateway has not been heard, or the store, for so long, milliseconds. */
+  readonly holdMs: number;
   readonly #options: LeaseBookOptions;
-  readonly #holdMs: number;
   readonly #held = new Map<string, Lease>();
   /** Leases that nothing prolongs: revoked ones, and those of a former life. Recalls wait until they have run out. */
   readonly #ending = new Map<Lease, string>();
@@ -45,7 +48,7 @@ export class LeaseBook {
 
   constructor(options: LeaseBookOptions) {
     this.#options = options;
-    this.#holdMs = options.ttlMs * (1 + CLOCK_DRIFT);
+    this.holdMs = options.ttlMs * (1 + CLOCK_DRIFT);
     this.#log = new RecallLog(options.logSize ?? LOG_SIZE);
     if (options.bornAt !== undefined) this.#ending.set(new Lease(0, options.bornAt), FORMER_LIFE);
   }
@@ -89,6 +92,21 @@ export class LeaseBook {
     if (this.#held.get(gateway) !== lease) throw new StickshiftError('LEASE_REFUSED', NO_LEASE);
   }
 
+  /**
+   * For how long a lease is given now.
+   *
+   * @throws StickshiftError `LEASE_REFUSED` when nothing was heard from the store for as long as a lease holds
+   */
+  ttlMs(now: number): number {
+    const { ttlMs, heardUntil = () => now } = this.#options;
+    const left = Math.floor(Math.min(ttlMs, heardUntil() + ttlMs - now));
+    if (left > 0) return left;
+    throw new StickshiftError(
+      'LEASE_REFUSED',
+      'the agent does not hear from the store what is still its own',
+    );
+  }
+
   /** Whether there is something to tell a gateway that has been given everything up to `seen`. */
   hasNews(seen: number): boolean {
     return this.#log.hasAfter(seen);
@@ -128,15 +146,17 @@ export class LeaseBook {
   /** Drops the leases whose time is up. Returns when the next one's will be, if a recall waits for any. */
   lapse(now: number): number | undefined {
     let next = Number.POSITIVE_INFINITY;
-    const isOver = (lease: Lease): boolean => {
-      const until = lease.heardAt + this.#holdMs;
+    const isOver = (lease: Lease, heardUntil = lease.heardAt): boolean => {
+      const until = Math.min(lease.heardAt, heardUntil) + this.holdMs;
       if (until > now && lease.owes.size > 0) next = Math.min(next, until);
       if (until > now) return false;
       if (lease.owes.size > 0) this.#lapsed++;
       this.#excuseAll(lease);
       return true;
     };
-    for (const [gateway, lease] of this.#held) if (isOver(lease)) this.#held.delete(gateway);
+    const heardUntil = this.#options.heardUntil?.();
+    for (const [gateway, lease] of this.#held) if (isOver(lease, heardUntil)) this.#held.delete(gateway);
+    // Of a former life, nobody knows here what it had heard.
     for (const lease of this.#ending.keys()) if (isOver(lease)) this.#ending.delete(lease);
     return Number.isFinite(next) ? next : undefined;
   }

@@ -17,6 +17,11 @@ export interface LeasesOptions {
    * can tell. False where it is certain that there was none.
    */
   readonly formerLife?: boolean;
+  /**
+   * `performance.now()`: this agent has dealt with whatever others took from it before. No lease is given for longer than a lease's
+   * time after that: an agent that is cut off from the store does not know what is not its own any more. Default: always heard.
+   */
+  readonly heardUntil?: () => number;
 }
 
 /**
@@ -26,20 +31,27 @@ export interface LeasesOptions {
 export class Leases {
   /** Totals since the start. */
   readonly counts = { recalls: 0, waitedMs: 0 };
-  readonly #ttlMs: number;
+  /**
+   * How long a gateway may, at most, go on trusting an agent that hears nothing any more, milliseconds, by the clock of whoever
+   * waits for that.
+   */
+  readonly trustMs: number;
+  /** `performance.now()` when this life of the agent began; `undefined` when it certainly is the first. */
+  readonly bornAt: number | undefined;
   readonly #book: LeaseBook;
   /** Calls that wait for news, and how to wake them. One per lease: a second one sends the first home. */
   readonly #waiting = new Map<Lease, () => void>();
   #waking: NodeJS.Immediate | undefined;
   #lapseTimer: NodeJS.Timeout | undefined;
 
-  constructor({ ttlMs = TTL_MS, formerLife = true }: LeasesOptions = {}) {
-    this.#ttlMs = ttlMs;
+  constructor(options: LeasesOptions = {}) {
+    const { ttlMs = TTL_MS, formerLife = true, heardUntil } = options;
+    this.bornAt = formerLife ? performance.now() : undefined;
     this.#book = new LeaseBook({
-      ttlMs,
-      limit: GATEWAYS,
-      bornAt: formerLife ? performance.now() : undefined,
+      ...{ ttlMs, limit: GATEWAYS, bornAt: this.bornAt },
+      ...(heardUntil && { heardUntil }),
     });
+    this.trustMs = this.#book.holdMs;
   }
 
   /** Gateways that hold a lease. */
@@ -67,7 +79,8 @@ export class Leases {
       this.#book.assertHeld(gateway, lease);
     }
     const news = lease ? this.#book.answer(lease, seen) : { recall: Math.max(0, seen), recalls: [] };
-    return { ttlMs: this.#ttlMs, ...renewed, ...news };
+    const ttlMs = lease ? this.#book.ttlMs(performance.now()) : 0;
+    return { ttlMs, ...renewed, ...news };
   }
 
   /**

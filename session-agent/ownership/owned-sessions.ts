@@ -13,6 +13,8 @@ export class OwnedSessions {
   readonly #limit: number;
   readonly #deriveKey: (sessionId: string) => SessionKey;
   #unprotected = 0;
+  /** Called for every session that begins to be looked after. */
+  onAdded: (session: OwnedSession) => void = () => undefined;
   /** Called for every session that is not looked after any more. */
   onDeleted: (session: OwnedSession, answer: SessionCommit) => void = () => undefined;
 
@@ -76,6 +78,7 @@ export class OwnedSessions {
     const session = new OwnedSession(id, this.#deriveKey(id));
     this.#byId.set(id, session);
     this.#overflow.delete(id);
+    this.onAdded(session);
     return session;
   }
 

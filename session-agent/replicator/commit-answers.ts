@@ -7,6 +7,7 @@ import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
 import { within } from '../ownership/within.ts';
 import type { SessionSource } from '../sources/session-source.ts';
+import type { FormerOwners } from '../takeover/former-owners.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Logouts } from './logouts.ts';
 import type { Replicator } from './replicator.ts';
@@ -21,6 +22,7 @@ export interface CommitAnswersParts {
   readonly replicator: Replicator;
   readonly dispatcher: Dispatcher;
   readonly health: StoreHealth;
+  readonly formerOwners: FormerOwners;
   readonly idChanges: Pick<IdChanges, 'answered'>;
   readonly isReady: () => boolean;
   /** Resolves when the agent knows what the app holds. */
@@ -90,9 +92,11 @@ export class CommitAnswers {
     const { sessionId, durability } = asked;
     const late = new AbortController();
     const question = { ...asked, late: late.signal };
-    const answer = (missedSome ? this.#answerFromApp(question) : this.#answer(question)).catch(
-      (error: unknown): SessionCommit => ({ outcome: 'unknown', code: asStickshiftError(error).code }),
-    );
+    const answer = (missedSome ? this.#answerFromApp(question) : this.#answer(question))
+      .then((commit) => this.#onceRetired(sessionId, commit))
+      .catch(
+        (error: unknown): SessionCommit => ({ outcome: 'unknown', code: asStickshiftError(error).code }),
+      );
     const commit = await dispatcher.hurry(within(answer, timeoutMs));
     if (commit) return commit;
     late.abort();
@@ -100,6 +104,14 @@ export class CommitAnswers {
     const unjournaled = durability.onStoreDown === 'serve' ? session?.journalFailure : undefined;
     const code = unjournaled ?? session?.lastFailure ?? logouts.failure(sessionId) ?? health.failure;
     return { outcome: 'unknown', code: code ?? 'COMMIT_UNKNOWN' };
+  }
+
+  /** An answer that says that a session has ended goes out when nobody can serve it any more. */
+  async #onceRetired(sessionId: string, commit: SessionCommit): Promise<SessionCommit> {
+    if (commit.outcome === 'ended' || commit.outcome === 'late') {
+      await this.#parts.formerOwners.gone(sessionId);
+    }
+    return commit;
   }
 
   /**

@@ -11,6 +11,7 @@ import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
 import { within } from '../ownership/within.ts';
 import type { Tombstones } from '../reseed/tombstones.ts';
+import type { FormerOwners } from '../takeover/former-owners.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { BACKOFF, type BackoffTimes, isOutage, jitteredBackoff, type StoreHealth } from './store-health.ts';
 
@@ -26,6 +27,7 @@ export interface LogoutsParts {
   readonly forgetter: Forgetter;
   readonly leases: Leases;
   readonly tombstones: Tombstones;
+  readonly formerOwners: FormerOwners;
   readonly store: SnapshotStore;
   readonly health: StoreHealth;
   readonly logger: Logger;
@@ -92,14 +94,14 @@ export class Logouts {
   }
 
   /**
-   * Writes the tombstone, in the background if need be. Rejects when it does not stand in time, with the store's error,
-   * or with `COMMIT_FENCED` when the session is somebody else's.
+   * Writes the tombstone, in the background if need be; resolves when nobody serves the session any more. Rejects when the
+   * tombstone does not stand in time, with the store's error, or with `COMMIT_FENCED` when the session is somebody else's.
    */
   async end(sessionId: string): Promise<void> {
     const tombstone = this.#due.get(sessionId) ?? this.#begin(sessionId);
-    const { dispatcher, waitMs = LOGOUT_WAIT_MS } = this.#parts;
+    const { dispatcher, formerOwners, waitMs = LOGOUT_WAIT_MS } = this.#parts;
     const commit = await dispatcher.hurry(within(tombstone.stands, waitMs));
-    if (commit?.outcome === 'ended') return;
+    if (commit?.outcome === 'ended') return formerOwners.gone(sessionId);
     if (commit)
       throw new StickshiftError('COMMIT_FENCED', 'the session was logged out where it does not live');
     throw (

@@ -2,15 +2,12 @@ import type { Logger } from 'pino';
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Counters } from '../counters.ts';
-import { lossBy } from '../ownership/claim.ts';
 import { forEachAtOnce } from '../ownership/for-each-at-once.ts';
-import { ON_NO_REPLICA, type OwnedSession } from '../ownership/owned-session.ts';
+import { ON_NO_REPLICA } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import { pause } from '../ownership/pause.ts';
-import type { SessionQueue } from '../ownership/session-queue.ts';
-import type { Committer } from '../replicator/committer.ts';
-import type { Replicator } from '../replicator/replicator.ts';
 import { BACKOFF, type BackoffTimes, jitteredBackoff, type StoreHealth } from '../replicator/store-health.ts';
+import type { RecordCheck } from './record-check.ts';
 import type { Tombstones } from './tombstones.ts';
 
 /** Most agents are done before that, and need no more time; milliseconds. */
@@ -26,9 +23,7 @@ export interface ReseedingParts {
   readonly store: SnapshotStore;
   readonly health: StoreHealth;
   readonly owned: OwnedSessions;
-  readonly queue: SessionQueue;
-  readonly committer: Committer;
-  readonly replicator: Replicator;
+  readonly recordCheck: RecordCheck;
   readonly tombstones: Tombstones;
   readonly counters: Counters;
   readonly logger: Logger;
@@ -110,33 +105,13 @@ export class Reseeding {
 
   /** Rejects when the store is away: then everything is looked at again. */
   async #round(signal: AbortSignal): Promise<void> {
-    const { backend, store, health, owned, queue, tombstones, counters, concurrency } = this.#parts;
+    const { backend, store, health, owned, recordCheck, tombstones, counters, concurrency } = this.#parts;
     await forEachAtOnce(tombstones.standing(), concurrency, signal, async ({ key, until }) => {
       await health.watch(store.end(key, { owner: backend, epoch: 0, until, stood: true }));
       counters.reseeded++;
     });
-    await forEachAtOnce(owned.values(), concurrency, signal, (session) =>
-      queue.run(session.id, () => this.#look(session)),
-    );
-  }
-
-  async #look(session: OwnedSession): Promise<void> {
-    const { backend, store, health, owned, committer, replicator, counters, logger } = this.#parts;
-    // Other replicas than those that confirmed it may be asked next time.
-    session.replicated = ON_NO_REPLICA;
-    // What was never committed is on its way there anyhow.
-    if (!owned.isCurrent(session) || session.committedSeq === 0) return;
-    const record = await health.watch(store.lookup(session.key));
-    const loss = record && lossBy(record, session.epoch, backend);
-    if (loss) {
-      await committer.lose(session, loss);
-      return;
-    }
-    if (record && record.epoch === session.epoch && record.seq >= session.committedSeq) return;
-    replicator.recreate(session);
-    const { outcome } = await committer.commit(session);
-    if (outcome === 'committed') counters.reseeded++;
-    // The replicator has it among what is dirty, and tries on.
-    else logger.debug({ outcome }, 'a session that the store has forgotten is not there yet');
+    // Other replicas than those that confirmed a commit may be asked next time.
+    for (const session of owned.values()) session.replicated = ON_NO_REPLICA;
+    await recordCheck.all(owned.values(), signal);
   }
 }

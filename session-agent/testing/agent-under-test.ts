@@ -31,6 +31,8 @@ export type TestOptions = Partial<Omit<SessionAgentOptions, 'source' | 'store' |
   readonly lifetime?: Partial<SessionAgentOptions['lifetime']>;
   /** False: the app is not there yet. */
   readonly attached?: boolean;
+  /** False: the store tells the agent nothing yet. */
+  readonly listens?: boolean;
 };
 
 const running = new Set<SessionAgent>();
@@ -47,6 +49,7 @@ export async function startTestAgent(options: TestOptions = {}): Promise<AgentUn
     source = new MemorySource(),
     store = new MemoryStore(),
     attached = true,
+    listens = true,
     limits,
     lifetime,
     ...others
@@ -68,6 +71,8 @@ export async function startTestAgent(options: TestOptions = {}): Promise<AgentUn
   });
   running.add(agent);
   await agent.start();
+  // The first look at what may have been taken is over: from here on, the store is asked for what the test does.
+  if (listens) await until(() => agent.taken.heardUntil > 0);
   if (attached) {
     agent.attached();
     await until(() => agent.notReady === undefined);

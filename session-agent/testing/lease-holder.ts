@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseAnswer, LeaseRequest, Recall } from '../../protocol/agent-api.ts';
+import { StickshiftError } from '../../protocol/errors.ts';
 
 type Call = (request: LeaseRequest) => Promise<Omit<LeaseAnswer, 'incarnation'>>;
 
@@ -24,7 +25,17 @@ export class LeaseHolder implements AsyncDisposable {
   /** Resolves when it holds a lease. */
   static async start(name: string, call: Call): Promise<LeaseHolder> {
     const holder = new LeaseHolder(name, call);
-    await holder.#ask({});
+    // An agent that was just started has yet to hear from its store.
+    const isRefused = (error: unknown) => error instanceof StickshiftError && error.code === 'LEASE_REFUSED';
+    const begun = () =>
+      holder.#ask({}).then(
+        () => true,
+        (error: unknown) => {
+          if (isRefused(error)) return false;
+          throw error;
+        },
+      );
+    while (!(await begun())) await sleep(1);
     holder.#loop = holder.#keep();
     return holder;
   }
