@@ -105,7 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     logger,
     patienceMs: settings.timeouts.move / 2,
   });
-  const check = new AnswerCheck({ store, known, counters, logger });
+  const check = new AnswerCheck({ store, agentClient, known, counters, logger });
   const router = new Router({ matcher: new PoolMatcher(pools), routings, known, counters, logger });
   const mover = new Mover({
     store,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { AdoptAnswer } from '../../protocol/agent-api.ts';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { RecordSummary } from '../../store/snapshot-store.ts';
 import { emptyStore } from '../../test/services/empty-store.ts';
@@ -24,7 +25,12 @@ const RECORD: RecordSummary = {
 /** A check of an answer by app-1 for a session at epoch 3, as the store has it. */
 function checkWith(
   lookup: () => Partial<RecordSummary> | undefined,
-  { epoch = 3, retires = false, settlingMs = 0 } = {},
+  {
+    epoch = 3,
+    retires = false,
+    settlingMs = 0,
+    adopt = (): Promise<AdoptAnswer> => Promise.reject(new StickshiftError('AGENT_UNREACHABLE', 'gone')),
+  } = {},
 ) {
   const pool = testPool({ 'app-1': {}, 'app-2': {} });
   const session = new SessionReference(pool, 'abc');
@@ -38,7 +44,13 @@ function checkWith(
       return record && { ...RECORD, ...record };
     },
   };
-  const check = new AnswerCheck({ store, known, counters, logger: recordedLog().logger });
+  const check = new AnswerCheck({
+    store,
+    agentClient: { adopt },
+    known,
+    counters,
+    logger: recordedLog().logger,
+  });
   const sent = { backend: backendOf(pool, 'app-1'), session, epoch, stamp: undefined };
   return { check, sent, known, counters, confirm: () => check.confirm(sent, { retires }) };
 }
@@ -96,5 +108,22 @@ describe('the check of an answer', () => {
     };
     await assert.rejects(checkWith(away).confirm, { code: 'COMMIT_UNKNOWN' });
     await assert.rejects(checkWith(() => ({}), { settlingMs: 10 }).confirm, { code: 'COMMIT_UNKNOWN' });
+    const adopt = async () => ({ outcome: 'unknown', code: 'STORE_UNREACHABLE' }) as const;
+    await assert.rejects(checkWith(away, { adopt }).confirm, { code: 'COMMIT_UNKNOWN' });
+  });
+
+  test('takes the agent’s word while the store cannot tell, and not when it can', async () => {
+    const adopt = async () => ({ outcome: 'found', epoch: 3, seq: 9, ageMs: 0, size: 10 }) as const;
+    const away = () => {
+      throw new StickshiftError('STORE_UNREACHABLE', 'no connection');
+    };
+    const { confirm, counters } = checkWith(away, { adopt });
+    await confirm();
+    assert.deepEqual(counters.answersChecked, { confirmed: 1, withheld: 0 });
+    await checkWith(() => ({}), { settlingMs: 10, adopt }).confirm();
+    const elsewhere = checkWith(() => ({ owner: 'app-2', epoch: 4 }), { adopt });
+    await assert.rejects(elsewhere.confirm, { code: 'COMMIT_FENCED' });
+    await assert.rejects(checkWith(() => undefined, { adopt }).confirm, { code: 'COMMIT_FENCED' });
+    await assert.rejects(checkWith(away, { adopt, epoch: 0 }).confirm, { code: 'COMMIT_UNKNOWN' });
   });
 });

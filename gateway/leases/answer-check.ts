@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
-import { StickshiftError } from '../../protocol/errors.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
+import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
@@ -19,6 +20,7 @@ export interface SentRequest {
 
 interface AnswerCheckOptions {
   readonly store: SnapshotStore;
+  readonly agentClient: Pick<AgentClient, 'adopt'>;
   readonly known: KnownBindings;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
@@ -42,10 +44,11 @@ export class AnswerCheck {
   }
 
   /**
-   * Resolves when the record says that the session is still where the request was sent.
+   * Resolves when the record says that the session is still where the request was sent; or, while the store cannot tell, when the
+   * agent there does, as one is asked then for a request.
    *
    * @param retires - the answer itself replaces the session's ID or takes it away
-   * @throws StickshiftError `COMMIT_FENCED`, `COMMIT_ENDED`; `COMMIT_UNKNOWN` when the store cannot tell
+   * @throws StickshiftError `COMMIT_FENCED`, `COMMIT_ENDED`; `COMMIT_UNKNOWN` when neither can tell
    */
   async confirm(request: SentRequest, { retires }: { readonly retires: boolean }): Promise<void> {
     const { known, counters, logger } = this.#options;
@@ -56,6 +59,10 @@ export class AnswerCheck {
       assertStillThere(record, request, retires);
       counters.answersChecked.confirmed += 1;
     } catch (error) {
+      if (!record && (await this.#isHeld(request, error))) {
+        counters.answersChecked.confirmed += 1;
+        return;
+      }
       counters.answersChecked.withheld += 1;
       // While the store is away the owner that it names is the one to ask, and not whoever the client believes in.
       known.doubt(
@@ -67,6 +74,19 @@ export class AnswerCheck {
         'answer withheld: its session may have moved meanwhile',
       );
       throw error;
+    }
+  }
+
+  /** A store that is away must not lock those out who need no move; an agent that hears nothing from it gives no leases either. */
+  async #isHeld({ backend, session, epoch }: SentRequest, failure: unknown): Promise<boolean> {
+    const { agentClient, logger } = this.#options;
+    if (asStickshiftError(failure).code !== 'COMMIT_UNKNOWN' || epoch === 0) return false;
+    try {
+      const question = { sessionId: session.id, ifEpoch: epoch, reason: 'unowned' } as const;
+      return (await agentClient.adopt(backend, question)).outcome === 'found';
+    } catch (error) {
+      logger.warn({ err: error, [ATTRIBUTE.sessionKey]: session.key }, 'the agent cannot tell either');
+      return false;
     }
   }
 
