@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { Link } from '../../chaos/network/link.ts';
 import { configSchema } from '../../config/schema.ts';
 import { createAffinityCookies } from '../../gateway/affinity/affinity-cookie.ts';
 import type { RunningGateway } from '../../gateway/gateway.ts';
 import { deriveSecrets } from '../../protocol/secrets.ts';
 import { eventually } from '../services/eventually.ts';
+import { linkTo } from '../services/link-to.ts';
 import { type ShopServer, TEST_SECRET } from '../services/shop-server.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
 import type { Visit, Visitor } from '../services/visitor.ts';
@@ -23,19 +21,6 @@ interface Counts {
 async function countsOf(gateway: RunningGateway): Promise<Counts> {
   const status = (await (await fetch(`${gateway.adminUrl}/v1/status`)).json()) as { gateway: Counts };
   return status.gateway;
-}
-
-/** Something that a test can cut, before what listens at `url`. */
-async function linkTo(t: TestContext, url: string): Promise<{ link: Link; url: string }> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  const link = new Link({ name: url, port, targetPort: Number(new URL(url).port) });
-  await link.setTargetUp(true);
-  t.after(() => link.close());
-  return { link, url: `http://127.0.0.1:${port}` };
 }
 
 /** Has slow requests of a shop wait until the test lets them go. */

@@ -16,6 +16,8 @@ import { Visitor } from './visitor.ts';
 export interface InstallationOptions {
   /** Default: an SQLite file of its own. */
   readonly storeUrl?: string;
+  /** Where agents reach it, by backend, if not there. */
+  readonly agentStoreUrls?: Readonly<Record<string, string>>;
   readonly gateway?: ConfigInput['gateway'];
   readonly pool?: Partial<NonNullable<ConfigInput['pools']>[string]>;
   readonly agents?: ShopServerOptions['settings'];
@@ -43,7 +45,8 @@ export class SmallInstallation implements AsyncDisposable {
       IDS.map((id) => {
         const socket = join(directory, `${id}.sock`);
         const optional = { ...(settings && { settings }), ...(encryptionKeys && { encryptionKeys }) };
-        return [id, new ShopServer(id, { storeUrl: this.storeUrl, socket, ...optional })];
+        const storeUrl = options.agentStoreUrls?.[id] ?? this.storeUrl;
+        return [id, new ShopServer(id, { storeUrl, socket, ...optional })];
       }),
     );
   }
