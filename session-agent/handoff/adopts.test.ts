@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StickshiftError } from '../../protocol/errors.ts';
 import { commitAll, keyOf, PATIENCE_MS, seal, startTestAgent, until } from '../testing/agent-under-test.ts';
+import { journalDirectory, openJournal } from '../testing/journal-under-test.ts';
 import { MemoryStore } from '../testing/memory-store.ts';
 
 /** A store in which app-2 has committed a cart of alice's as commit `seq` of epoch 1. */
@@ -48,6 +49,20 @@ test('an adopted session goes on with the next seq, its new epoch and its absolu
   source.write('alice', 'one more');
   assert.deepEqual(await agent.commit(['alice'], PATIENCE_MS), [{ outcome: 'committed', epoch: 2, seq: 6 }]);
   assert.equal(record(store).deadlines.absoluteAt, absoluteAt);
+});
+
+test('a session begun while the store is away is found if somebody was told that it is kept', async () => {
+  const { journal } = await openJournal(journalDirectory());
+  const { agent, source, store } = await startTestAgent({ journal });
+  store.fault = () => 'unreachable';
+  for (const id of ['alice', 'bob']) source.write(id, 'one pear');
+  const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
+  assert.partialDeepStrictEqual(await agent.commit(['alice'], PATIENCE_MS, 'this-life', serve), [
+    { outcome: 'journaled' },
+  ]);
+  assert.partialDeepStrictEqual(await agent.adopt('alice', 1), { outcome: 'found', epoch: 1 });
+  assert.partialDeepStrictEqual(await agent.adopt('alice', 2), { outcome: 'unknown' });
+  assert.partialDeepStrictEqual(await agent.adopt('bob', 1), { outcome: 'unknown' });
 });
 
 test('a session that is held already is found without the store', async () => {

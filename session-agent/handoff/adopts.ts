@@ -73,7 +73,7 @@ export class Adopts {
       throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
 
     const held = await this.#settle(sessionId);
-    if (held?.proven && held.inApp && held.epoch >= ifEpoch) return found(held);
+    if (held && isAcknowledged(held) && held.epoch >= ifEpoch) return found(held);
 
     rehydration.assertRoom(sessionId);
     assertSettled(store);
@@ -110,9 +110,11 @@ export class Adopts {
    * unanswered, or another one that must go; only a commit can tell.
    */
   async #settle(sessionId: string): Promise<OwnedSession | undefined> {
-    const { owned, committer } = this.#parts;
+    const { owned, committer, health } = this.#parts;
     const session = owned.get(sessionId);
     if (!session || (session.proven && session.inApp)) return session;
+    // Begun while the store is away, and acknowledged on the strength of the journal: nobody can know more of it.
+    if (!health.isOk && isAcknowledged(session)) return session;
     const result = await committer.commit(session);
     if (result.outcome === 'failed') throw result.failure;
     return owned.get(sessionId);
@@ -136,6 +138,11 @@ export class Adopts {
   async #drop(held: OwnedSession | undefined, loss: Loss): Promise<void> {
     if (held) await this.#parts.committer.lose(held, loss);
   }
+}
+
+/** The app holds the session, and somebody was told that it is kept. */
+function isAcknowledged({ proven, journaled, inApp }: OwnedSession): boolean {
+  return inApp && (proven || journaled !== undefined);
 }
 
 function found(session: OwnedSession): AdoptAnswer {

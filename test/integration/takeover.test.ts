@@ -118,11 +118,16 @@ describe('a store that is away for everybody, for longer than leases hold,', loc
     assert.deepEqual([read.status, read.server, read.body], [200, server, ['tea']]);
     const written = await visitor.post('/cart/cake');
     assert.deepEqual([written.status, written.server, written.body], [200, server, ['tea', 'cake']]);
+    const newcomer = installation.visitor();
+    assert.deepEqual((await newcomer.post('/cart/jam')).body, ['jam']);
+    assert.deepEqual((await newcomer.get('/cart')).body, ['jam']);
+    assert.deepEqual((await newcomer.post('/cart/milk')).body, ['jam', 'milk']);
     redis.resume();
     await eventually('writes stand again', async () => {
       const { agent } = await installation.backend(server ?? '');
       return agent.state === 'ok' && agent.atRisk === 0 && agent.dirty === 0;
     });
     assert.deepEqual((await visitor.get('/cart')).body, ['tea', 'cake']);
+    assert.deepEqual((await newcomer.get('/cart')).body, ['jam', 'milk']);
   });
 });
