@@ -15,7 +15,7 @@ import type { HoldDecision } from './hold-rules.ts';
 /** Pause before an agent that is away is asked again: it may be restarting beside its app. */
 const AGENT_RETRY_PAUSE_MS = 100;
 /** How long it is asked when the session can be had elsewhere: its client is served sooner there, from its last commit. */
-const AGENT_GRACE_MS = 500;
+const AGENT_GRACE_MS = 250;
 /** When nothing was journaled for so long, the next time is another outage. */
 const OUTAGE_IS_OVER_MS = 10_000;
 

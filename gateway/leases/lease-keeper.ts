@@ -10,8 +10,11 @@ import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { sessionRef } from '../sessions/session-reference.ts';
 import type { LeaseCall } from './lease.ts';
 
-/** Pauses after a first call that failed, and after further ones: several attempts fit into the life of a lease. */
-const FIRST_RETRY_MS = 100;
+/**
+ * Pauses after a first call that failed, and after further ones: several attempts fit into the life of a lease. The first is short,
+ * because a connection that broke says little, and one that is refused right after it says that the agent is gone.
+ */
+const FIRST_RETRY_MS = 20;
 const NEXT_RETRY_MS = 250;
 /** An agent that answers waiting calls at once, with nothing to say, shall not keep both of us busy. */
 const MIN_ROUND_MS = 50;
