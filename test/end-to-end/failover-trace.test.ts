@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CollectedSpan } from '../services/trace-collector.ts';
 import type { Visit, Visitor } from '../services/visitor.ts';
 import { TracedInstallation } from './fixtures/traced-installation.ts';
+
+/** As long as an agent that was started waits for gateways that may trust in its former life, and a little more. */
+const FORMER_LIFE_MS = 3_100;
 
 /** A client with a trace of its own, who wants it recorded. */
 function recordingClient() {
@@ -76,6 +80,8 @@ describe('a failover is one trace', () => {
   test('from the client’s request to the shop that refuses it, through the hand-off, to the shop that answers', async () => {
     await using installation = await TracedInstallation.start();
     const { visitor, from, to } = await visitorWithSession(installation);
+    // Or the release would have to be asked for again and again.
+    await delay(FORMER_LIFE_MS);
     await installation.tell(from, '/deafen');
     const client = recordingClient();
     assertArrived(await visitor.post('/cart/pear', client.headers), to, ['apple', 'pear']);
