@@ -1,16 +1,17 @@
 /** The forms in which an error can be told. */
 export type ErrorForm = 'json' | 'html' | 'text';
 
-const FORMS: Readonly<Record<string, ErrorForm>> = {
-  'application/problem+json': 'json',
-  'application/json': 'json',
-  'application/*': 'json',
-  '*/*': 'json',
-  'text/html': 'html',
-  'application/xhtml+xml': 'html',
-  'text/plain': 'text',
-  'text/*': 'text',
-};
+// A Map, because what a client names must not be looked for in Object.prototype.
+const FORMS: ReadonlyMap<string, ErrorForm> = new Map([
+  ['application/problem+json', 'json'],
+  ['application/json', 'json'],
+  ['application/*', 'json'],
+  ['*/*', 'json'],
+  ['text/html', 'html'],
+  ['application/xhtml+xml', 'html'],
+  ['text/plain', 'text'],
+  ['text/*', 'text'],
+]);
 
 /** More of an Accept header is not read: nobody has so many wishes. */
 const MAX_LENGTH = 1024;
@@ -22,7 +23,7 @@ export function acceptedForm(accept: string | undefined): ErrorForm {
   let highest = 0;
   for (const range of accept.slice(0, MAX_LENGTH).split(',')) {
     const [type = '', ...parameters] = range.split(';');
-    const form = FORMS[type.trim().toLowerCase()];
+    const form = FORMS.get(type.trim().toLowerCase());
     if (form === undefined) continue;
     const quality = qualityOf(parameters);
     if (quality > highest) {

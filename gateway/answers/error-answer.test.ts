@@ -157,5 +157,6 @@ describe('the accepted form', () => {
 
   test('is found in anything', () => {
     fc.assert(fc.property(fc.string(), (accept) => ['json', 'html', 'text'].includes(acceptedForm(accept))));
+    for (const accept of ['constructor', '__proto__']) assert.equal(acceptedForm(accept), 'json');
   });
 });
