@@ -11,7 +11,8 @@ const found = (epoch: number) => ({ outcome: 'found', epoch, seq: 1, ageMs: 5, s
 async function startSite(t: TestContext): Promise<SmallSite> {
   const site = await SmallSite.start({
     gateway: { timeouts: { agent: '200ms', hold: '200ms', move: '2s' } },
-    pool: { health: { interval: '50ms', timeout: '200ms', rise: 1, fall: 1 } },
+    // More than one late answer, so that a busy machine does not take the honest backend out as well.
+    pool: { health: { interval: '50ms', timeout: '400ms', rise: 1, fall: 3 } },
   });
   t.after(() => site.stop());
   site.serve((app) => (_request, response) => response.end(app.id));
