@@ -8,10 +8,9 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** How often a cluster is asked who has which slots, if nothing else has made that clear. */
 const SLOTS_REFRESH_MS = 3_000;
 
-/** For a client that listens: it knows best when to subscribe, and its commands keep to their order. */
+/** For a client that listens: it knows best when to subscribe. */
 export const forSubscription = {
   autoResubscribe: false,
-  enableAutoPipelining: false,
   enableOfflineQueue: false,
   lazyConnect: false,
   retryStrategy: reconnectDelay,
@@ -42,7 +41,6 @@ export function newClient(
     ...common,
     retryStrategy: reconnectDelay,
     enableOfflineQueue: false,
-    enableAutoPipelining: true,
     ...purpose,
   };
   if (target.kind === 'single') {
@@ -79,8 +77,6 @@ export function newClient(
     slotsRefreshInterval: SLOTS_REFRESH_MS,
     // A command for a node that is still connecting is tried again after this pause, at most until its own timeout.
     retryDelayOnFailover: 50,
-    // Pipelines do not follow a slot that moves: ioredis redirects one only if all its commands fail alike.
-    enableAutoPipelining: false,
   };
   return new Cluster([...target.nodes], { ...cluster, redisOptions: common });
 }
