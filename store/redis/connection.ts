@@ -6,7 +6,7 @@ import { newClient, reconnectDelay } from './new-client.ts';
 import { asStoreError } from './redis-errors.ts';
 import type { RedisTarget } from './redis-url.ts';
 import { Reply } from './replies.ts';
-import { defineScripts, runScript, type ScriptName } from './scripts.ts';
+import { defineScripts, runKnownScript, runScript, type ScriptName } from './scripts.ts';
 
 export interface RedisConnectionOptions {
   readonly target: RedisTarget;
@@ -93,6 +93,16 @@ export class RedisConnection {
 
   async run(script: ScriptName, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<Reply> {
     return new Reply(script, await this.ask(script, (client) => runScript(client, script, keys, args)));
+  }
+
+  /** Resolves with `undefined` when the server does not know the script: then nothing has happened, and nothing will. */
+  async runKnown(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<Reply | undefined> {
+    const reply = await this.ask(script, (client) => runKnownScript(client, script, keys, args));
+    return reply === undefined ? undefined : new Reply(script, reply);
   }
 
   ask<T>(operation: string, send: (client: Redis | Cluster) => Promise<T>): Promise<T> {

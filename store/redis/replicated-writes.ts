@@ -19,6 +19,12 @@ interface Write {
   progress: 'queued' | 'sent' | 'written' | 'over';
 }
 
+/** `runKnown` is for what something else is sent behind, in the same turn: nothing is sent again then. */
+type How = 'run' | 'runKnown';
+
+/** Those that stand, each with its reply. */
+type Written = Map<Write, Reply>;
+
 /**
  * Writes that must reach so many replicas before they are answered. WAIT blocks its connection, so they have one of
  * their own, and many of them share one WAIT: the next batch gathers while one is under way.
@@ -30,6 +36,11 @@ export class ReplicatedWrites {
   readonly #queue: Write[] = [];
   #connection: RedisConnection | undefined;
   #working = false;
+  /**
+   * Whether the replicas did what the last WAIT asked for. Then the next one is sent along with its writes; otherwise only once
+   * one of them stands, since it might hold up for nothing whatever comes after it.
+   */
+  #keepUp = false;
 
   /**
    * @param open - called for the first write
@@ -91,53 +102,90 @@ export class ReplicatedWrites {
     this.#connection ??= this.#open();
     const connection = this.#connection;
     await connection.firstAttempt(timeLeft(batch));
-    const replies = await Promise.all(batch.map((write) => send(connection, write)));
-    const written = new Map<Write, Reply>();
-    for (const [index, write] of batch.entries()) {
-      const reply = replies[index];
-      if (reply === undefined) continue;
-      if (stands(write.script, reply)) written.set(write, reply);
-      else write.resolve(reply);
+
+    const written: Written = new Map();
+    const how = this.#keepUp ? 'runKnown' : 'run';
+    const sent = batch.map((write) => send(connection, how, write, written));
+    let confirmation = this.#keepUp ? await this.#confirm(connection, how, batch) : undefined;
+    const forgotten = (await Promise.all(sent)).filter((write) => write !== undefined);
+    if (forgotten.length > 0) {
+      // They come after the WAIT that was sent with them.
+      confirmation = undefined;
+      await Promise.all(forgotten.map((write) => send(connection, 'run', write, written)));
     }
-    if (written.size > 0) await this.#awaitReplicas(connection, written);
+    if (written.size > 0) confirmation ??= await this.#confirm(connection, 'run', [...written.keys()]);
+    if (confirmation === undefined) return;
+    this.#keepUp = confirmation instanceof StickshiftError ? false : confirmation >= this.#replicas;
+    this.#settle(written, confirmation);
   }
 
-  async #awaitReplicas(connection: RedisConnection, written: ReadonlyMap<Write, Reply>): Promise<void> {
-    const writes = [...written.keys()];
+  /**
+   * Asks how many replicas have what was sent before. Never rejects.
+   *
+   * @returns why that is not known; `undefined` when there is no time left for it, or the server does not know the mark
+   */
+  async #confirm(
+    connection: RedisConnection,
+    how: How,
+    writes: readonly Write[],
+  ): Promise<number | StickshiftError | undefined> {
     try {
       // A write that was sent again may have changed nothing now and be missing on the replicas all the same.
-      await connection.run('mark', [MARK_KEY], []);
+      const marking = connection[how]('mark', [MARK_KEY], []);
+      if (how === 'run') await marking;
       const left = Math.floor(timeLeft(writes));
       // 0 would be for ever.
-      if (left < 1) return;
-      const reached = await connection.ask('wait', (client) => client.wait(this.#replicas, left));
-      for (const [write, reply] of written) {
-        if (write.progress === 'over') continue;
-        if (reached >= this.#replicas) write.resolve(reply);
-        else write.reject(notReplicated(write, `reached ${reached} of ${this.#replicas} replicas in time`));
-      }
+      const waiting =
+        left < 1 ? undefined : connection.ask('wait', (client) => client.wait(this.#replicas, left));
+      const [marked, reached] = await Promise.all([marking, waiting]);
+      return marked && reached;
     } catch (error) {
-      const { code, message } = asStickshiftError(error);
-      for (const write of writes) {
+      return asStickshiftError(error);
+    }
+  }
+
+  #settle(written: Written, confirmation: number | StickshiftError): void {
+    for (const [write, reply] of written) {
+      if (write.progress === 'over') continue;
+      if (confirmation instanceof StickshiftError) {
+        const { code, message } = confirmation;
         // An operator has to allow WAIT; that the connection broke says nothing against the write.
         const refused = code === 'STORE_REFUSED' || code === 'STORE_INVALID';
         write.reject(refused ? new StickshiftError(code, message) : notReplicated(write, message));
+      } else if (confirmation < this.#replicas) {
+        write.reject(notReplicated(write, `reached ${confirmation} of ${this.#replicas} replicas in time`));
+      } else {
+        write.resolve(reply);
       }
     }
   }
 }
 
-async function send(connection: RedisConnection, write: Write): Promise<Reply | undefined> {
+/**
+ * Settles the write unless it has to wait for the replicas; then it is among the `written`. Never rejects.
+ *
+ * @returns the write itself if the server does not know its script
+ */
+async function send(
+  connection: RedisConnection,
+  how: How,
+  write: Write,
+  written: Written,
+): Promise<Write | undefined> {
   if (write.progress === 'over') return undefined;
   write.progress = 'sent';
   try {
-    const reply = await connection.run(write.script, write.keys, write.args);
-    if (write.progress === 'sent') write.progress = 'written';
-    return reply;
+    const reply = await connection[how](write.script, write.keys, write.args);
+    if (reply === undefined) return write;
+    if (!stands(write.script, reply)) write.resolve(reply);
+    else {
+      if (write.progress === 'sent') write.progress = 'written';
+      written.set(write, reply);
+    }
   } catch (error) {
     write.reject(asStickshiftError(error));
-    return undefined;
   }
+  return undefined;
 }
 
 /** Whether the reply vouches for something in the store. `stale` does: it may be this very write, sent again. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 
@@ -35,6 +36,9 @@ const ON_RECORDS: readonly string[] = [
 
 export type ScriptName = keyof typeof SCRIPTS;
 
+/** Hashes of the scripts' texts. */
+const hashes = new Map<string, string>();
+
 /** Teaches a client the scripts. ioredis sends a script's text once per connection and its hash from then on. */
 export function defineScripts(client: Redis | Cluster): void {
   const record = scriptText('record');
@@ -44,10 +48,14 @@ export function defineScripts(client: Redis | Cluster): void {
     const body = text.indexOf('\n') + 1;
     const lua = ON_RECORDS.includes(name) ? `${text.slice(0, body)}${record}${text.slice(body)}` : text;
     client.defineCommand(commandName(name), { numberOfKeys, lua });
+    hashes.set(name, createHash('sha1').update(lua).digest('hex'));
   }
 }
 
-/** Runs a script; strings in its reply are Buffers, so that snapshots survive. */
+/**
+ * Runs a script; strings in its reply are Buffers, so that snapshots survive. To a server that has forgotten the script it is
+ * sent a second time, behind whatever has been sent since.
+ */
 export function runScript(
   client: Redis | Cluster,
   name: ScriptName,
@@ -58,6 +66,23 @@ export function runScript(
   const command = commands[`${commandName(name)}Buffer`];
   if (command === undefined) throw new TypeError(`script ${name} is not defined`);
   return command.call(client, ...keys, ...args);
+}
+
+/** The same, but never sends it a second time: resolves with `undefined` when the server does not know the script. */
+export async function runKnownScript(
+  client: Redis | Cluster,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly (string | Buffer)[],
+): Promise<unknown> {
+  const hash = hashes.get(name);
+  if (hash === undefined) throw new TypeError(`script ${name} is not defined`);
+  try {
+    return await client.callBuffer('evalsha', hash, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return undefined;
+    throw error;
+  }
 }
 
 function commandName(name: string): string {

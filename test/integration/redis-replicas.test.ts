@@ -4,6 +4,7 @@ import { StickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import { aCommit, aRecord, aTombstone, inHours, newKey } from '../contract/snapshot-store/sample-records.ts';
 import { eventually } from '../services/eventually.ts';
+import { linkTo } from '../services/link-to.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 import { startRedisCluster } from '../services/redis-cluster.ts';
 import { type LocalRedis, startLocalRedis } from '../services/redis-process.ts';
@@ -28,7 +29,8 @@ describe('operations that wait for replicas', localRedisRequirement(), () => {
   let store: SnapshotStore;
   const cleanups: (() => Promise<void>)[] = [];
   before(async () => {
-    primary = await startLocalRedis();
+    // A ping to a replica counts as something that is written.
+    primary = await startLocalRedis({ args: ['--repl-ping-replica-period', '50'] });
     replica = await startRedisReplica(primary);
     const opened = await openRedisStore(primary.url, { commandTimeout: 1_000 });
     store = opened.store;
@@ -41,6 +43,20 @@ describe('operations that wait for replicas', localRedisRequirement(), () => {
 
   const onReplica = (key: string, field: string) =>
     administer(replica, (client) => client.hget(`stickshift:{${key}}`, field));
+
+  const waits = () =>
+    administer(primary, async (client) => {
+      const stats = await client.info('commandstats');
+      return Number(/cmdstat_wait:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    });
+  /** Operations whose WAIT is sent along. */
+  const keptUp = () =>
+    eventually('the replica keeps up', () =>
+      store.commit(newKey(), aCommit({ replicas: 1 })).then(
+        () => true,
+        () => false,
+      ),
+    );
 
   test('are on a replica when they resolve', async () => {
     for (let round = 0; round < 20; round++) {
@@ -98,12 +114,7 @@ describe('operations that wait for replicas', localRedisRequirement(), () => {
   });
 
   test('sent again, write nothing new and wait all the same for what they wrote before', async () => {
-    await eventually('the replica keeps up', () =>
-      store.commit(newKey(), aCommit({ replicas: 1 })).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await keptUp();
     replica.stall();
     const [committed, ended] = [await aRecord(store, { seq: 3 }), await aTombstone(store)];
     const commit = () => store.commit(committed, aCommit({ seq: 3, replicas: 1 }));
@@ -130,12 +141,54 @@ describe('operations that wait for replicas', localRedisRequirement(), () => {
     assert.deepEqual(await store.release(newKey(), { ...ME, replicas: 16 }), { outcome: 'absent' });
   });
 
-  test('share few WAITs when there are many of them', async () => {
-    const waits = () =>
+  test('send their WAIT along, before they are answered, as long as the replica keeps up', async (t) => {
+    const { link, url } = await linkTo(t, primary.url);
+    const opened = await openRedisStore(url);
+    t.after(opened.close);
+    const commit = () => opened.store.commit(newKey(), aCommit({ replicas: 1 }));
+    await commit();
+    link.setTrouble('backward', 'black-hole');
+    const before = await waits();
+    const committed = commit();
+    await eventually('Redis has got the WAIT', async () => (await waits()) > before);
+    link.setTrouble('backward', 'none');
+    assert.deepEqual(await committed, { outcome: 'committed' });
+  });
+
+  test('that are refused do not wait for the WAIT that was sent along', async () => {
+    const fenced = await aRecord(store, { owner: 'app-2', epoch: 5 });
+    await keptUp();
+    replica.stall();
+    assert.deepEqual(await store.commit(fenced, aCommit({ replicas: 1 })), {
+      outcome: 'fenced',
+      owner: 'app-2',
+      epoch: 5,
+    });
+  });
+
+  test('whose script Redis has forgotten wait for what is written when it is sent again', async () => {
+    await keptUp();
+    await administer(primary, (client) => client.script('FLUSH'));
+    // Who asks before anything more is written is told at once that the replica has everything.
+    await eventually('the replica has said that it has everything', () =>
       administer(primary, async (client) => {
-        const stats = await client.info('commandstats');
-        return Number(/cmdstat_wait:calls=(\d+)/.exec(stats)?.[1] ?? 0);
-      });
+        const info = await client.info('replication');
+        return /,offset=(\d+),/.exec(info)?.[1] === /master_repl_offset:(\d+)/.exec(info)?.[1];
+      }),
+    );
+    replica.stall();
+    const key = newKey();
+    assert.equal(await failure(store.commit(key, aCommit({ replicas: 1 }))), 'STORE_NOT_REPLICATED');
+    assert.equal((await store.lookup(key))?.seq, 1);
+    replica.resume();
+    await keptUp();
+    await administer(primary, (client) => client.script('FLUSH'));
+    const again = newKey();
+    assert.deepEqual(await store.commit(again, aCommit({ replicas: 1 })), { outcome: 'committed' });
+    assert.equal(await onReplica(again, 'q'), '1');
+  });
+
+  test('share few WAITs when there are many of them', async () => {
     const before = await waits();
     const count = 500;
     const results = await Promise.all(
