@@ -56,6 +56,24 @@ describe('a call', () => {
     assert.equal(agent.connections, 1);
   });
 
+  test('finds a connection that is kept even after many at once', async (t) => {
+    const together = 100;
+    const waiting: ServerResponse[] = [];
+    const agent = await startFakeServer(t, (_, response) => {
+      waiting.push(response);
+      if (waiting.length < together) return;
+      for (const each of waiting.splice(0)) json(each, 200, { outcome: 'not-held' });
+    });
+    const agentClient = client(t);
+    for (let round = 0; round < 2; round++) {
+      const calls = Array.from({ length: together }, () =>
+        agentClient.release(backendAt(agent), { sessionId: 's1' }),
+      );
+      await Promise.all(calls);
+    }
+    assert.equal(agent.connections, together);
+  });
+
   test('reads the status of an agent', async (t) => {
     const agent = await startFakeServer(t, (_, response) => json(response, 200, READY));
     assert.deepEqual(await client(t).status(backendAt(agent)), READY);

@@ -40,7 +40,11 @@ import { invalidAnswer, noAnswer, refusal } from './call-errors.ts';
 
 /** Connections to one agent. Calls beyond them wait for their turn, within their own time limit. */
 const MAX_CONNECTIONS = 128;
-const MAX_IDLE_CONNECTIONS = 16;
+/**
+ * Shorter than the agent's 75 s: a call must not meet a connection that the agent is closing. All that were in use are kept so long.
+ * Every held write is a call, so with fewer of them, a busy gateway would open and close connections all the time.
+ */
+const IDLE_MS = 60_000;
 /** Answers of an agent are small; whatever is longer is not one. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 /** How much longer than the agent itself we wait for a commit. */
@@ -106,7 +110,8 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
     keepAlive: true,
     scheduling: 'lifo',
     maxSockets: MAX_CONNECTIONS,
-    maxFreeSockets: MAX_IDLE_CONNECTIONS,
+    maxFreeSockets: MAX_CONNECTIONS,
+    timeout: IDLE_MS,
   });
   // Of their own: a lease must not run out because calls wait in line.
   const leaseConnections = new Agent({ keepAlive: true });
