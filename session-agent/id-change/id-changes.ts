@@ -4,15 +4,20 @@ import type { SessionSource } from '../sources/session-source.ts';
 import { Removals, type RemovalsParts } from './removals.ts';
 import { Replacements, type ReplacementsParts } from './replacements.ts';
 
-/** How long somebody who needs a session waits for the end of a request that changes its ID, milliseconds. */
-const PATIENCE_MS = 3_000;
+/** How long an app that needs a session waits for the end of a request that changes its ID, milliseconds. */
+const APP_PATIENCE_MS = 3_000;
+/** How long a gateway does at each call. It hangs up after 2 s, and would take the session from an agent that is silent, milliseconds. */
+const GATEWAY_PATIENCE_MS = 1_500;
 
 /** How long a change of a session's ID may stay undecided. */
-export type IdChangeTimes = Pick<IdChangesParts, 'replacementTimes' | 'removalSilenceMs' | 'decisionMs'>;
+export type IdChangeTimes = Pick<
+  IdChangesParts,
+  'replacementTimes' | 'removalSilenceMs' | 'removalYouthMs' | 'decisionMs'
+>;
 
 export interface IdChangesParts extends ReplacementsParts, Omit<RemovalsParts, 'replacements'> {
   readonly source: SessionSource;
-  /** Default: 3 s. */
+  /** How long somebody who needs a session waits. Default: an app 3 s, a gateway 1.5 s. */
   readonly decisionMs?: number;
 }
 
@@ -78,10 +83,15 @@ export class IdChanges {
     sessionId: string,
     otherwise: 'wait on' | 'or retire it' = 'wait on',
   ): Promise<StickshiftError | undefined> {
+    const defaultMs = otherwise === 'wait on' ? GATEWAY_PATIENCE_MS : APP_PATIENCE_MS;
+    const { decisionMs = defaultMs } = this.#parts;
+    if (await this.#removals.mayBeDecided(sessionId, decisionMs)) {
+      return new StickshiftError('SESSION_MOVING', 'the request that removed the session has not ended');
+    }
     const replacement = this.replacements.retiring(sessionId);
     // Of one whose app has gone the agent may say nothing at all.
     if (!replacement?.isConfirmed) return undefined;
-    await within(replacement.over, this.#parts.decisionMs ?? PATIENCE_MS);
+    await within(replacement.over, decisionMs);
     if (otherwise === 'or retire it') this.replacements.retireUnwritten(replacement);
     if (replacement.state === 'over') return undefined;
     return new StickshiftError('SESSION_MOVING', 'the session is getting another ID');

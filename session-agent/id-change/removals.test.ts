@@ -7,8 +7,8 @@ import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing
 const NEVER = 600_000;
 
 /** A visitor with a cart, whose session the app keeps in a file. */
-async function scene({ removalSilenceMs = NEVER } = {}) {
-  const test = await startTestAgent({ idChangeTimes: { removalSilenceMs } });
+async function scene({ removalSilenceMs = NEVER, removalYouthMs = 0 } = {}) {
+  const test = await startTestAgent({ idChangeTimes: { removalSilenceMs, removalYouthMs, decisionMs: 50 } });
   const { agent, source, store } = test;
   source.write('old', 'cart');
   await commitAll(agent, 'old');
@@ -81,6 +81,24 @@ test('a removed session stands as long as the request that removed it may have d
   source.write('old', 'cart with tea');
   await commitAll(agent, 'old');
   assert.equal(await stored('old'), 'cart with tea');
+});
+
+test('a removed session is not brought back while the request that removed it is under way', async () => {
+  const { agent, source, state, outcomes } = await scene({ removalYouthMs: NEVER });
+  source.remove('old');
+  assert.deepEqual(await agent.adopt('old', 1), { outcome: 'unknown', code: 'SESSION_MOVING' });
+  const adopt = agent.adopt('old', 1);
+  assert.deepEqual(await outcomes('old'), ['ended']);
+  assert.deepEqual(await adopt, { outcome: 'ended' });
+  assert.equal(state('old'), 'ended');
+  assert.equal(source.text('old'), undefined);
+});
+
+test('whoever asks for a removed session waits no longer than that request may take', async () => {
+  const { agent, source } = await scene({ removalYouthMs: 20 });
+  source.remove('old');
+  assert.equal((await agent.adopt('old', 1)).outcome, 'found');
+  assert.equal(source.text('old'), 'cart');
 });
 
 test('a session that was adopted again is not ended by its removal before', async () => {

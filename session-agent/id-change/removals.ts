@@ -1,10 +1,13 @@
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
+import { within } from '../ownership/within.ts';
 import type { Logouts } from '../replicator/logouts.ts';
 import type { Replacements } from './replacements.ts';
 
 /** How long nobody may ask for a removed session before its removal counts as a logout, milliseconds. */
 export const REMOVAL_SILENCE_MS = 30_000;
+/** For so long the request that removed a session is taken to be alive, milliseconds: it will say what it meant. */
+const REMOVAL_YOUTH_MS = 3_000;
 
 export interface RemovalsParts {
   readonly owned: OwnedSessions;
@@ -14,12 +17,19 @@ export interface RemovalsParts {
   readonly limit: number;
   /** Default: {@link REMOVAL_SILENCE_MS}. */
   readonly removalSilenceMs?: number;
+  /** Default: {@link REMOVAL_YOUTH_MS}. */
+  readonly removalYouthMs?: number;
 }
 
 interface Removal {
   /** As the agent knew it; another one by this ID has been adopted or brought back since. */
   readonly session: OwnedSession | undefined;
   readonly timer: NodeJS.Timeout;
+  /** `performance.now()` */
+  readonly begunAt: number;
+  /** Resolves when it is not open any more. */
+  readonly over: Promise<void>;
+  readonly finish: () => void;
 }
 
 /**
@@ -48,7 +58,22 @@ export class Removals {
     const timer = setTimeout(() => {
       if (this.isOpen(sessionId)) this.#retire(sessionId);
     }, removalSilenceMs);
-    this.#removals.set(sessionId, { session, timer });
+    const { promise: over, resolve: finish } = Promise.withResolvers<void>();
+    this.#removals.set(sessionId, { session, timer, begunAt: performance.now(), over, finish });
+  }
+
+  /**
+   * Waits, for `patienceMs` at most, while the request that removed the session may still be under way: to bring the session
+   * back now would undo a logout that is about to be answered. Resolves with whether it may be still.
+   */
+  async mayBeDecided(sessionId: string, patienceMs: number): Promise<boolean> {
+    const { removalYouthMs = REMOVAL_YOUTH_MS } = this.#parts;
+    const removal = this.isOpen(sessionId) ? this.#removals.get(sessionId) : undefined;
+    if (!removal) return false;
+    const youthMs = removal.begunAt + removalYouthMs - performance.now();
+    if (youthMs <= 0) return false;
+    await within(removal.over, Math.min(youthMs, patienceMs));
+    return youthMs > patienceMs && this.#removals.get(sessionId) === removal;
   }
 
   /** Whether the session was removed and nobody has decided yet what that was. */
@@ -96,7 +121,9 @@ export class Removals {
   }
 
   #take(sessionId: string): void {
-    clearTimeout(this.#removals.get(sessionId)?.timer);
+    const removal = this.#removals.get(sessionId);
+    clearTimeout(removal?.timer);
     this.#removals.delete(sessionId);
+    removal?.finish();
   }
 }
