@@ -112,12 +112,36 @@ export class Adopts {
   async #settle(sessionId: string): Promise<OwnedSession | undefined> {
     const { owned, committer, health } = this.#parts;
     const session = owned.get(sessionId);
+    if (session?.mayBeReleased && !(await this.#reclaim(session))) return undefined;
     if (!session || (session.proven && session.inApp)) return session;
     // Begun while the store is away, and acknowledged on the strength of the journal: nobody can know more of it.
     if (!health.isOk && isAcknowledged(session)) return session;
     const result = await committer.commit(session);
     if (result.outcome === 'failed') throw result.failure;
     return owned.get(sessionId);
+  }
+
+  /**
+   * One epoch up: a release that is still on its way can give nothing up any more. Before, whoever is told that the session is
+   * here might go on reading it while another backend adopts what was released. False when the session is lost.
+   */
+  async #reclaim(session: OwnedSession): Promise<boolean> {
+    const { backend, store, health } = this.#parts;
+    assertSettled(store);
+    const { epoch: ifEpoch } = session;
+    const result = await health.watch(store.adopt(session.key, { owner: backend, ifEpoch }));
+    if (result.outcome === 'moved' && !this.#isOurs(result.record, ifEpoch, undefined)) {
+      await this.#drop(session, 'fenced');
+      return false;
+    }
+    if (result.outcome === 'ended') {
+      await this.#drop(session, 'ended');
+      return false;
+    }
+    // Without a record there is nothing that could be released; the next commit writes it.
+    if (result.outcome !== 'absent') session.epoch = result.record.epoch;
+    session.mayBeReleased = false;
+    return true;
   }
 
   /** The record moved to this very backend: the request was sent twice, or the app lost what we still own. */

@@ -68,6 +68,41 @@ test('a release whose answer was lost can be repeated', async () => {
   assert.equal(await stored('alice'), 'one pear');
 });
 
+for (const fault of ['lost', 'lost-applied', 'lost-late'] as const) {
+  test(`after a release that was ${fault}, the session is not said to be here before it certainly is`, async () => {
+    const { agent, source, store } = await startTestAgent();
+    const other = await startTestAgent({ store, backend: 'app-2' });
+    source.write('alice', 'one pear');
+    await commitAll(agent, 'alice');
+    store.fault = (operation) => (operation === 'release' ? fault : 'none');
+    assert.deepEqual(await agent.release('alice'), { outcome: 'unknown', code: 'STORE_TIMEOUT' });
+    store.fault = () => 'unreachable';
+    assert.deepEqual(await agent.adopt('alice', 1), { outcome: 'unknown', code: 'STORE_UNREACHABLE' });
+    store.fault = () => 'none';
+    assert.equal((await agent.adopt('alice', 1)).outcome, 'found');
+    store.deliverLate();
+    const record = store.records.get(keyOf('alice'));
+    assert.deepEqual([record?.state, record?.owner, record?.epoch], ['active', 'app-1', 2]);
+    source.write('alice', 'two pears');
+    await commitAll(agent, 'alice');
+    assert.equal((await other.agent.adopt('alice', 2)).outcome, 'found');
+    assert.equal(other.source.text('alice'), 'two pears');
+    await until(() => source.text('alice') === undefined);
+  });
+}
+
+test('a session that was adopted elsewhere after its release was lost is forgotten when somebody asks', async () => {
+  const { agent, source, store } = await startTestAgent();
+  source.write('alice', 'one pear');
+  await commitAll(agent, 'alice');
+  store.fault = (operation) => (operation === 'release' ? 'lost-applied' : 'none');
+  await agent.release('alice');
+  await store.adopt(keyOf('alice'), { owner: 'app-2', ifEpoch: 1 });
+  assert.equal(source.text('alice'), 'one pear', 'nobody tells of what was released');
+  assert.deepEqual(await agent.adopt('alice', 1), { outcome: 'moved', owner: 'app-2', epoch: 2 });
+  assert.equal(source.text('alice'), undefined);
+});
+
 test('a session whose record the store lost is written anew before it is given up', async () => {
   const { agent, source, store, stored } = await startTestAgent();
   source.write('alice', 'one pear');

@@ -173,9 +173,12 @@ export class Releases {
     if (taken.outcome === 'unprotected') throw unprotected();
     const sealed = taken.outcome === 'fresh' ? await committer.seal(session, taken) : undefined;
     const final = sealed && { ...sealed, deadlines: session.deadlines };
-    const result = await health.watch(
-      store.release(session.key, { owner: backend, epoch: session.epoch, ...(final && { final }) }),
-    );
+    const claim = { owner: backend, epoch: session.epoch };
+    const release = health.watch(store.release(session.key, { ...claim, ...(final && { final }) }));
+    const result = await release.catch((error: unknown) => {
+      session.mayBeReleased ||= asStickshiftError(error).code !== 'STORE_UNREACHABLE';
+      throw error;
+    });
     switch (result.outcome) {
       case 'released':
         if (sealed && taken.outcome === 'fresh') {

@@ -70,6 +70,8 @@ export class OwnedSession {
   inApp = true;
   /** The app made the session, or named it when it last attached. False for one that was put in from its record since. */
   fromApp = true;
+  /** A release was sent and its answer is lost: the record may be given up already, or at any time. Nobody may be told that it is here. */
+  mayBeReleased = false;
   unprotected: UnprotectedReason | undefined;
   unprotectedLogged = false;
   /** Failures in a row that concern this session alone. */
