@@ -18,7 +18,7 @@ export function notesOn({ id, agent, drain, agentUrl }: BackendStatus, now: numb
   const { journal, commits } = agent;
   if (agent.reason !== undefined) note(`its agent is not ready: ${agent.reason}`);
   if (agent.store === 'unreachable') {
-    note('its agent cannot reach the store; a crash now loses what is not saved yet');
+    note('its agent cannot reach the store; a crash now loses what is neither there nor in its journal');
   }
   if (agent.atRisk > 0) {
     const size = readableSize(journal.bytes);
@@ -38,7 +38,10 @@ export function notesOn({ id, agent, drain, agentUrl }: BackendStatus, now: numb
   const refused = (['fenced', 'stale', 'ended', 'failed'] as const)
     .filter((outcome) => commits[outcome] > 0)
     .map((outcome) => `${commits[outcome]} ${outcome}`);
-  if (refused.length > 0) note(`${commits.committed} commits since its agent started; ${refused.join(', ')}`);
+  if (refused.length > 0) {
+    const committed = counted(commits.committed, 'commit');
+    note(`${committed} since its agent started; ${refused.join(', ')}`);
+  }
   if (agent.reseeded > 0) {
     note(`${counted(agent.reseeded, 'record')} written again into a store that had lost data`);
   }

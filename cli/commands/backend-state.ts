@@ -23,9 +23,9 @@ interface StateOptions extends AdminOptions {
 }
 
 const DESCRIPTIONS: Readonly<Record<AdminState, string>> = {
-  ready: 'give a backend clients again',
-  drain: 'give a backend no new clients and move its sessions away as their requests end',
-  maintenance: 'move the sessions of a backend away at once',
+  ready: 'give a backend clients again, at every gateway',
+  drain: 'give a backend no new clients and move its sessions away as their requests end, at every gateway',
+  maintenance: 'move the sessions of a backend away at once, at every gateway',
 };
 
 /** `ready`, `drain` and `maintenance`: what an operator can ask of a backend. */

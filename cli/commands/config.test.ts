@@ -32,6 +32,16 @@ describe('stickshift config check', () => {
     assert.doesNotMatch(terminal.stdout, /xxx|hunter2/);
   });
 
+  test('says for each pool how many backends it has, its durability, and how many routes differ from it', async () => {
+    const terminal = new RecordingTerminal({ env: {} });
+    const example = join(import.meta.dirname, '..', '..', 'examples', 'stickshift.yaml');
+    assert.equal(await runCli(['config', 'check', example], terminal), 0);
+    assert.match(
+      terminal.stdout,
+      /Pools +shop \(3 backends, ack, 2 routes\), intranet \(2 backends, ack\)$/m,
+    );
+  });
+
   test('tells every problem of a bad one and ends with status 2', async () => {
     const terminal = new RecordingTerminal({ env: { STICKSHIFT_CONFIG: bad } });
     assert.equal(await runCli(['config', 'check'], terminal), 2);

@@ -64,9 +64,11 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
 }
 
 function summary({ config, file, variables }: LoadedConfig): string {
-  const pools = Object.entries(config.pools).map(
-    ([name, pool]) => `${name} (${counted(Object.keys(pool.backends).length, 'backend')})`,
-  );
+  const pools = Object.entries(config.pools).map(([name, { backends, durability, routes }]) => {
+    const parts = [counted(Object.keys(backends).length, 'backend'), durability];
+    if (routes.length > 0) parts.push(counted(routes.length, 'route'));
+    return `${name} (${parts.join(', ')})`;
+  });
   const agents = Object.keys(config.agents);
   const lines: [string, string][] = [
     ['Gateway', `${config.gateway.listen}, admin API ${config.gateway.admin.listen}`],
