@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { StickshiftError } from '../../protocol/errors.ts';
 import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
 import { closeJournal, journalDirectory, openJournal } from '../testing/journal-under-test.ts';
 import { MemorySource } from '../testing/memory-source.ts';
@@ -102,6 +103,39 @@ test('it goes on where the store fails on the way', async () => {
   store.fault = () => (calls++ % 3 === 0 ? 'lost' : 'none');
   store.loseData();
   await until(async () => (await stored('alice')) !== undefined && (await stored('bob')) !== undefined);
+});
+
+test('the store settles until a commit that was lost on the way stands', async () => {
+  const store = new MemoryStore({ settleMs: SETTLE_MS });
+  // The replicator itself would try again only long after the store has settled.
+  const times = { base: 50, cap: 50, hurried: LONG_MS };
+  const { agent, source, stored } = await startTestAgent({ store, times });
+  source.write('alice', 'one pear');
+  await commitAll(agent, 'alice');
+  let isLost = true;
+  store.fault = (operation) => (operation === 'commit' && isLost ? 'lost' : 'none');
+  store.loseData();
+  await until(() => store.settlingMs > SETTLE_MS);
+  isLost = false;
+  await until(async () => (await stored('alice')) === 'one pear');
+});
+
+test('a damaged record does not keep the store settling', async () => {
+  const store = new MemoryStore({ settleMs: SETTLE_MS });
+  const { agent, source, warnings, stored } = await startTestAgent({ store });
+  for (const id of ['alice', 'bob']) source.write(id, `cart of ${id}`);
+  await commitAll(agent, 'alice', 'bob');
+  const { lookup } = store;
+  store.lookup = async (key) => {
+    if (key === keyOf('alice')) throw new StickshiftError('STORE_INVALID', 'a field is missing');
+    return lookup.call(store, key);
+  };
+  store.loseData();
+  await until(async () => store.settlingMs === 0 && (await stored('bob')) !== undefined);
+  assert.deepEqual(
+    warnings.filter(({ msg }) => msg.includes('damaged')).map(({ msg }) => msg),
+    ['the record of a session is damaged'],
+  );
 });
 
 test('while the store settles nothing changes its owner, and what is held is served', async () => {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { asStickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { Counters } from '../counters.ts';
 import { forEachAtOnce } from '../ownership/for-each-at-once.ts';
@@ -105,10 +106,17 @@ export class Reseeding {
 
   /** Rejects when the store is away: then everything is looked at again. */
   async #round(signal: AbortSignal): Promise<void> {
-    const { backend, store, health, owned, recordCheck, tombstones, counters, concurrency } = this.#parts;
+    const { backend, store, health, owned, recordCheck, tombstones, counters, concurrency, logger } =
+      this.#parts;
     await forEachAtOnce(tombstones.standing(), concurrency, signal, async ({ key, until }) => {
-      await health.watch(store.end(key, { owner: backend, epoch: 0, until, stood: true }));
-      counters.reseeded++;
+      try {
+        await health.watch(store.end(key, { owner: backend, epoch: 0, until, stood: true }));
+        counters.reseeded++;
+      } catch (error) {
+        // What nobody can read brings no session back, and must not keep the store settling for everybody.
+        if (asStickshiftError(error).code !== 'STORE_INVALID') throw error;
+        logger.error({ err: error, [ATTRIBUTE.sessionKey]: key }, 'the record of a session is damaged');
+      }
     });
     // Other replicas than those that confirmed a commit may be asked next time.
     for (const session of owned.values()) session.replicated = ON_NO_REPLICA;
