@@ -78,7 +78,13 @@ export class Adopts {
     rehydration.assertRoom(sessionId);
     assertSettled(store);
     const key = owned.keyOf(sessionId);
-    const result = await health.watch(store.adopt(key, { owner: backend, ifEpoch }));
+    const result = await health
+      .watch(store.adopt(key, { owner: backend, ifEpoch }))
+      .catch((error: unknown) => {
+        // It may have been taken from an owner all the same. Whoever asks again finds it ours, and cannot tell from whom.
+        if (asStickshiftError(error).code !== 'STORE_UNREACHABLE') formerOwners.lost(sessionId);
+        throw error;
+      });
     switch (result.outcome) {
       case 'absent':
         // A session that the app began meanwhile is no copy of the record that is gone.

@@ -61,6 +61,22 @@ test('a new ID right after a takeover is answered when nobody can trust the form
   assert.equal(store.records.get(keyOf('alice again'))?.state, 'active');
 });
 
+test('a takeover whose answer was lost counts as one when the session is asked for again', async () => {
+  const store = new MemoryStore();
+  const other = await startTestAgent({ store, backend: 'app-2' });
+  other.source.write('alice', 'one pear');
+  await commitAll(other.agent, 'alice');
+  const leases = { formerLife: false, ttlMs: TTL_MS };
+  const { agent, source } = await startTestAgent({ store, leases, logoutWaitMs: PATIENCE_MS });
+  store.fault = (operation) => (operation === 'adopt' ? 'lost-applied' : 'none');
+  const takenAt = performance.now();
+  assert.deepEqual(await agent.adopt('alice', 1), { outcome: 'unknown', code: 'STORE_TIMEOUT' });
+  store.fault = () => 'none';
+  assert.equal((await agent.adopt('alice', 2)).outcome, 'found');
+  await source.logout('alice');
+  assert.ok(performance.now() >= takenAt + TTL_MS);
+});
+
 test('after a planned move nobody waits: the former owner has let go', async () => {
   const { agent, source } = await takeover({ planned: true });
   await source.logout('alice');
