@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { StickshiftError } from '../../protocol/errors.ts';
 import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
 import { appIsAway, MemorySource } from '../testing/memory-source.ts';
 import { MemoryStore } from '../testing/memory-store.ts';
@@ -29,6 +30,30 @@ test('a restarted agent keeps what is its own and saves what changed meanwhile',
   const { agent, stored } = await startTestAgent({ store, source });
   assert.deepEqual(await agent.commit(['alice'], PATIENCE_MS), [{ outcome: 'committed', epoch: 2, seq: 2 }]);
   assert.equal(await stored('alice'), 'changed meanwhile');
+});
+
+test('a damaged record does not keep a restarted agent from being ready', async () => {
+  const { store, source } = await afterCrash('alice', 'bob');
+  const { lookup, read, commit } = store;
+  const assertWhole = (key: string) => {
+    if (key === keyOf('alice')) throw new StickshiftError('STORE_INVALID', 'a field is missing');
+  };
+  store.lookup = async (key) => {
+    assertWhole(key);
+    return lookup.call(store, key);
+  };
+  store.read = async (key) => {
+    assertWhole(key);
+    return read.call(store, key);
+  };
+  store.commit = async (key, change) => {
+    assertWhole(key);
+    return commit.call(store, key, change);
+  };
+  const { agent } = await startTestAgent({ store, source });
+  assert.equal(agent.notReady, undefined);
+  assert.deepEqual(await agent.commit(['alice'], 50), [{ outcome: 'unknown', code: 'STORE_INVALID' }]);
+  await commitAll(agent, 'bob');
 });
 
 test('a restarted agent fences the commits of its former self', async () => {

@@ -165,7 +165,12 @@ export class Reconciler {
     if (known) return this.#verify(known);
 
     const key = owned.keyOf(sessionId);
-    const record = await health.watch(store.lookup(key));
+    const record = await health.watch(store.lookup(key)).catch((error: unknown) => {
+      // Nobody else can take it over either. Its commits fail by themselves, and keep no other session from being served.
+      if (asStickshiftError(error).code !== 'STORE_INVALID') throw error;
+      return 'damaged' as const;
+    });
+    if (record === 'damaged') return ownNew(sessionId);
     // A session that the agent's former life owned, in an epoch that this one does not know, is not new because the store has
     // lost its record; and a record that has fallen back must not be taken over before its owner has written it again.
     assertSettled(store);

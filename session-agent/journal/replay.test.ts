@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CommitDurability } from '../../protocol/agent-api.ts';
+import { StickshiftError } from '../../protocol/errors.ts';
 import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
 import { closeJournal, journalDirectory, openJournal } from '../testing/journal-under-test.ts';
 import { MemorySource } from '../testing/memory-source.ts';
@@ -54,6 +55,17 @@ for (const known of [true, false]) {
     assert.equal(session && Buffer.from(session.data).toString(), 'three pears');
   });
 }
+
+test('a damaged record does not keep the agent from being ready, and its entry stays', async () => {
+  const crashed = await afterCrash();
+  crashed.store.commit = async () => {
+    throw new StickshiftError('STORE_INVALID', 'a field is missing');
+  };
+  const { agent, source, journal } = await restart(crashed);
+  source.listener.attached();
+  await until(() => agent.notReady === undefined);
+  assert.equal(journal.counts.snapshot, 1);
+});
 
 test('an agent whose store is still away at its start is not ready, and gives the app nothing old', async () => {
   const crashed = await afterCrash();

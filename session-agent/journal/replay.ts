@@ -82,8 +82,14 @@ export class Replay {
         logger.error({ err: error, [ATTRIBUTE.sessionKey]: key }, 'an entry of the journal is given up');
         journal.settle(key);
       });
-      if (entry?.kind === 'logout') await this.#end(entry);
-      if (entry?.kind === 'snapshot') await this.#commit(journal, entry);
+      try {
+        if (entry?.kind === 'logout') await this.#end(entry);
+        if (entry?.kind === 'snapshot') await this.#commit(journal, entry);
+      } catch (error) {
+        // One record that nobody can read must not keep the agent from being ready. The entry stays for the next start.
+        if (asStickshiftError(error).code !== 'STORE_INVALID') throw error;
+        logger.error({ err: error, [ATTRIBUTE.sessionKey]: key }, 'the record of a session is damaged');
+      }
     });
   }
 
