@@ -74,6 +74,21 @@ test('what was settled is not there after a restart', async () => {
   assert.deepEqual(again.outstanding(), [keyOf('bob')]);
 });
 
+test('what is settled while it is being appended is settled, and what is appended after that is not', async () => {
+  const directory = journalDirectory();
+  const { journal } = await openJournal(directory);
+  const appended = ['alice', 'bob'].map((id) => journal.append(snapshot(id, 'a pear')));
+  for (const id of ['alice', 'bob']) journal.settle(keyOf(id));
+  appended.push(journal.append(snapshot('bob', 'two pears', 2)));
+  await Promise.all(appended);
+  await until(() => journal.outstanding().length === 1);
+  assert.equal(await textOf(journal, 'bob'), 'two pears');
+  await closeJournal(journal);
+  const { journal: again } = await openJournal(directory);
+  assert.deepEqual(again.outstanding(), [keyOf('bob')]);
+  assert.equal(await textOf(again, 'bob'), 'two pears');
+});
+
 test('tombstones that stand come back with the journal', async () => {
   const directory = journalDirectory();
   const { journal } = await openJournal(directory);

@@ -52,6 +52,8 @@ export class Journal {
   readonly #limit: number;
   readonly #logger: Logger;
   readonly #live = new Map<SessionKey, Slot>();
+  /** Keys with entries that wait for the disk, and how many. */
+  readonly #coming = new Map<SessionKey, number>();
   readonly #counts = { snapshot: 0, logout: 0, tombstone: 0 };
   #liveBytes = 0;
   #queuedBytes = 0;
@@ -148,9 +150,9 @@ export class Journal {
     else this.#addLazily({ bytes: encodeFrame({ number, kind, payload }), key: entry.key, slot });
   }
 
-  /** The key's entry is dealt with. Not while one of that key is being appended. */
+  /** The key's entry is dealt with, also one that is being appended. What is appended from now on counts. */
   settle(key: SessionKey): void {
-    if (!this.#live.has(key)) return;
+    if (!this.#live.has(key) && !this.#coming.has(key)) return;
     this.#remove(key);
     const { kind, payload } = encodeEntry({ kind: 'settled', key });
     this.#addLazily({ bytes: encodeFrame({ number: ++this.#number, kind, payload }), key });
@@ -183,6 +185,7 @@ export class Journal {
   #add(queued: Queued): void {
     this.#queue.push(queued);
     this.#queuedBytes += queued.bytes.length;
+    if (queued.slot) this.#coming.set(queued.key, (this.#coming.get(queued.key) ?? 0) + 1);
   }
 
   #addLazily(queued: Omit<Queued, 'resolve' | 'reject'>): void {
@@ -225,6 +228,7 @@ export class Journal {
         let offset = await this.#file.append(Buffer.concat(batch.map(({ bytes }) => bytes)));
         for (const { bytes, key, slot } of batch) {
           if (slot) this.#put(key, { ...slot, offset });
+          else this.#remove(key);
           offset += bytes.length;
         }
       }
@@ -241,6 +245,13 @@ export class Journal {
       this.#retryAt = performance.now() + RETRY_MS;
       for (const { reject } of batch) reject(failure);
     }
+    for (const { key, slot } of batch) if (slot) this.#arrived(key);
+  }
+
+  #arrived(key: SessionKey): void {
+    const others = (this.#coming.get(key) ?? 1) - 1;
+    if (others > 0) this.#coming.set(key, others);
+    else this.#coming.delete(key);
   }
 
   /** Bytes of the file that do not count any more. */

@@ -155,3 +155,32 @@ test('a logout takes the journaled changes with it, and is journaled itself', as
   await until(() => journal.counts.logout === 0 && journal.counts.tombstone === 1);
   assert.equal(agent.counters.lostAtTakeover, 0);
 });
+
+test('a session that expires while it is being journaled leaves nothing in the journal', async () => {
+  const { agent, source, store, journal } = await start();
+  store.fault = () => 'unreachable';
+  const { append } = journal;
+  journal.append = (entry) => {
+    const appended = append.call(journal, entry);
+    source.sessions.delete('alice');
+    void source.listener.ended('alice', 'expired');
+    return appended;
+  };
+  source.write('alice', 'one pear');
+  assert.equal((await ask(agent, SERVE))?.outcome, 'not-held');
+  await until(() => journal.outstanding().length === 0);
+  await journal.close();
+  assert.deepEqual(journal.outstanding(), []);
+});
+
+test('a session that expires before it is journaled is not', async () => {
+  const { agent, source, store, journal } = await start();
+  store.fault = () => 'unreachable';
+  source.onCapture = (id) => {
+    if (agent.store === 'unreachable') void source.listener.ended(id, 'expired');
+  };
+  source.write('alice', 'one pear');
+  assert.equal((await ask(agent, SERVE))?.outcome, 'not-held');
+  await journal.close();
+  assert.deepEqual(journal.outstanding(), []);
+});

@@ -51,7 +51,11 @@ export class Journaling {
   /** A session that is not looked after any more needs no entry. What it says may be lost with it. */
   dropped(session: OwnedSession, answer: SessionCommit): void {
     const { journal, counters, logger } = this.#parts;
-    if (!session.journaled) return;
+    if (!session.journaled) {
+      // Nobody will be told of an entry that is on its way to the disk, and nothing would ever settle it.
+      if (this.#underWay.has(session)) journal?.settle(session.key);
+      return;
+    }
     session.journaled = undefined;
     journal?.settle(session.key);
     if (answer.outcome !== 'fenced' && answer.outcome !== 'unknown') return;
@@ -72,11 +76,13 @@ export class Journaling {
       // The app is gone, and with it what those who wait are waiting for.
       if (session.journaled && session.journaled.changes >= taken.changes) return false;
       const { seq, snapshot } = await committer.seal(session, taken);
+      if (!owned.isCurrent(session)) return false;
       const { key, epoch, proven, doubt, absoluteAt } = session;
       // A first commit must have the seq that it would have had without this one; see the committer.
       if (!proven) session.seq--;
       const deadlines = { idleAt: taken.captured.idleAt, absoluteAt };
       await journal.append({ kind: 'snapshot', key, epoch, seq, deadlines, proven, doubt, snapshot });
+      if (!owned.isCurrent(session)) return false;
       session.journaled = { changes: taken.changes, seq };
       session.journalFailure = undefined;
     }
