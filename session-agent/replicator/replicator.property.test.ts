@@ -225,6 +225,7 @@ test('whatever the store does, no answer is a lie, no seq is used twice and noth
         await closeJournal(journal);
       },
     ),
-    { numRuns: 150 },
+    // A run that hangs fails with its example, which the timeout of the whole test would not show.
+    { numRuns: 150, timeout: 15_000 },
   );
 });
