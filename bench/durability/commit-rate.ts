@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { median } from '../measure/statistics.ts';
 import { type BenchRedis, startRedis } from '../processes/redis.ts';
+import { monitorRedis } from '../processes/redis-monitor.ts';
 import { benchCommit, benchKey, openBenchStore, SNAPSHOT_BYTES } from './round-trips.ts';
 import type { Sizes } from './sizes.ts';
 
@@ -104,11 +105,9 @@ async function scriptTemplate(
   redis: BenchRedis,
 ): Promise<(key: string, seq: number, snapshot: Buffer) => (string | Buffer)[]> {
   const store = await openBenchStore(redis.url);
-  const monitor = await redis.client.monitor();
-  const seen = new Promise<string[]>((resolve) => {
-    monitor.on('monitor', (_time: string, [command = '', ...args]: string[]) => {
-      if (command.toLowerCase() === 'evalsha' && args.includes(String(MARK.seq))) resolve(args);
-    });
+  const seen = Promise.withResolvers<readonly string[]>();
+  using _monitor = await monitorRedis(redis.client, ({ name, args }) => {
+    if (name === 'evalsha' && args.includes(String(MARK.seq))) seen.resolve(args);
   });
   try {
     const markKey = benchKey(MARK.key);
@@ -116,7 +115,7 @@ async function scriptTemplate(
     // A script's text may be sent the first time, and its hash from then on.
     await send(1);
     await send(MARK.seq);
-    const marked = await seen;
+    const marked = await seen.promise;
     const keyAt = marked.findIndex((arg) => arg.includes(markKey));
     const seqAt = marked.indexOf(String(MARK.seq));
     const snapshotAt = marked.indexOf(MARK.snapshot);
@@ -129,7 +128,6 @@ async function scriptTemplate(
       return args;
     };
   } finally {
-    monitor.disconnect();
     await store.close();
   }
 }

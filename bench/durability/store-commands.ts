@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import type { Redis } from 'ioredis';
+import { monitorRedis } from '../processes/redis-monitor.ts';
 
 /** Commands that clients sent to Redis while something was done; what scripts call inside is not counted. */
 export interface StoreCommands {
@@ -17,28 +17,18 @@ const OF_SESSIONS = new Set(['wait', 'waitaof']);
 
 /** Watches Redis with MONITOR, which makes it slower: nothing is timed meanwhile. */
 export async function countCommands(client: Redis, work: () => Promise<void>): Promise<StoreCommands> {
-  const monitor = await client.monitor();
   const counts = { sessions: {} as Record<string, number>, others: {} as Record<string, number> };
   const end = `end of count ${Math.random()}`;
-  const ended = new Promise<void>((resolve) => {
-    monitor.on('monitor', (_time: string, args: string[], source: string) => {
-      const [command = '', ...rest] = args;
-      if (rest[0] === end) return resolve();
-      if (source === 'lua') return;
-      const name = command.toLowerCase();
-      const group = isOfSessions(name, rest) ? counts.sessions : counts.others;
-      group[name] = (group[name] ?? 0) + 1;
-    });
+  const ended = Promise.withResolvers<void>();
+  using _monitor = await monitorRedis(client, ({ name, args, calledByScript }) => {
+    if (args[0] === end) return ended.resolve();
+    if (calledByScript) return;
+    const group = isOfSessions(name, args) ? counts.sessions : counts.others;
+    group[name] = (group[name] ?? 0) + 1;
   });
-  try {
-    await work();
-    await client.echo(end);
-    await ended;
-  } finally {
-    const closed = once(monitor, 'end');
-    monitor.disconnect();
-    await closed;
-  }
+  await work();
+  await client.echo(end);
+  await ended.promise;
   return counts;
 }
 
