@@ -70,7 +70,10 @@ export interface EndRequest extends Pick<Commit, 'replicas'> {
   readonly epoch: number;
   /** How long the tombstone stands, milliseconds since 1970. */
   readonly until: number;
-  /** The tombstone has stood before and the store may have forgotten it: written whatever the record says. */
+  /**
+   * The tombstone has stood before and the store may have forgotten it: written whatever the record says. Not when `until` is over
+   * by the store's clock: under the ID of a tombstone that has run out, another session may have begun.
+   */
   readonly stood?: boolean;
 }
 

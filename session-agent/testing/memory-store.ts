@@ -185,6 +185,7 @@ export class MemoryStore implements SnapshotStore {
 
   end(key: SessionKey, end: EndRequest): Promise<EndResult> {
     const apply = (): EndResult => {
+      if (end.stood && end.until <= Date.now()) return { outcome: 'ended' };
       const record = this.#live(key);
       const refusal = endRefusal(record, end);
       if (refusal) return refusal;

@@ -166,6 +166,8 @@ export class SqliteSnapshotStore implements SnapshotStore {
   end(key: SessionKey, end: EndRequest): Promise<EndResult> {
     return this.#write('end', end.replicas, ({ records, taken }) => {
       const now = Date.now();
+      // What has begun under the ID since is another session.
+      if (end.stood && end.until <= now) return { outcome: 'ended' };
       const record = records.summary(key, now);
       const refusal = endRefusal(record, end);
       if (refusal !== undefined) return refusal;

@@ -85,6 +85,13 @@ export function ends(store: StoreUnderTest): void {
       assert.deepEqual((await store().lookup(absent))?.state, 'ended');
     });
 
+    test('that stood before and has run out meanwhile leaves what has begun since alone', async () => {
+      const key = await aRecord(store(), { owner: 'app-2', epoch: 1 });
+      const end = { owner: 'app-1', epoch: 0, until: Date.now() - 1_000, stood: true };
+      assert.deepEqual(await store().end(key, end), { outcome: 'ended' });
+      assert.equal((await store().lookup(key))?.state, 'active');
+    });
+
     test('is fenced by another owner or a newer epoch', async () => {
       const key = await aRecord(store(), { epoch: 2 });
       const fenced = { outcome: 'fenced', owner: 'app-1', epoch: 2 };
