@@ -192,8 +192,8 @@ export class SessionAgent implements SourceListener {
     const isReady = () => this.#reconciler.notReady === undefined && options.barred?.() === undefined;
     const reconciled = () => this.#reconciler.whenReady();
     this.#commitAnswers = new CommitAnswers({ ...handoff, isReady, reconciled });
-    const releases = new Releases(handoff);
     const hasAccount = () => this.#reconciler.hasAccount;
+    const releases = new Releases({ ...handoff, hasAccount });
     this.#releases = releases;
     this.#idleReleases = new IdleReleases({ ...handoff, releases, hasAccount });
     this.#adopts = new Adopts({ ...handoff, isReady, releaseUnderWay: (id) => releases.underWay(id) });

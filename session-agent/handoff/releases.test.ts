@@ -178,6 +178,14 @@ test('an agent that does not know what the app holds does not say that nothing i
   assert.deepEqual(await agent.releaseIdle(new Set(), 10), { released: 0, remaining: 0, unprotected: 0 });
 });
 
+test('nor does it say of a session that it has nothing of it', async () => {
+  const { agent, source } = await startTestAgent({ attached: false });
+  assert.deepEqual(await agent.release('alice'), { outcome: 'unknown', code: 'SOURCE_FAILED' });
+  source.listener.attached();
+  await until(() => agent.notReady === undefined);
+  assert.deepEqual(await agent.release('alice'), { outcome: 'not-held' });
+});
+
 test('an answer that was begun before the release is not acknowledged after it', async () => {
   const { agent, source } = await startTestAgent();
   source.write('alice', 'one pear');

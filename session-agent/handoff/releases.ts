@@ -49,6 +49,8 @@ export interface ReleasesParts {
   readonly logger: Logger;
   /** Final commits under way at once. */
   readonly concurrency: number;
+  /** False as long as the app, or the journal, may hold sessions that the agent does not know of. */
+  readonly hasAccount: () => boolean;
 }
 
 /**
@@ -71,13 +73,16 @@ export class Releases {
    * have not agreed yet, and it goes on; or its former owner may serve it yet, which the next one would not know.
    */
   async release(sessionId: string): Promise<ReleaseAnswer> {
-    const { source, store, owned, queue, formerOwners } = this.#parts;
+    const { source, store, owned, queue, formerOwners, hasAccount } = this.#parts;
     try {
       assertSettled(store);
       if (!this.#underWay.has(sessionId) && !owned.get(sessionId)) {
         await source.refresh(sessionId);
         this.#assertNotLoggedOut(sessionId);
-        if (!owned.get(sessionId) && !queue.idle(sessionId)) return { outcome: 'not-held' };
+        if (!owned.get(sessionId) && !queue.idle(sessionId)) {
+          if (hasAccount()) return { outcome: 'not-held' };
+          throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
+        }
       }
     } catch (error) {
       return this.#failed(sessionId, error);
