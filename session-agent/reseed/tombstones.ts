@@ -17,8 +17,6 @@ export class Tombstones {
   readonly #limit: number;
   /** How long each stands, milliseconds since 1970; the oldest is at the front. */
   readonly #standing = new Map<SessionKey, number>();
-  /** Logouts on their way to the disk. */
-  readonly #appending = new Map<SessionKey, Promise<void>>();
 
   constructor(journal: Journal | undefined, logger: Logger, recovered: readonly JournaledTombstone[] = []) {
     this.#journal = journal;
@@ -38,20 +36,15 @@ export class Tombstones {
    * on all the same.
    */
   async due(key: SessionKey, epoch: number, until: number): Promise<boolean> {
-    if (!this.#journal) return false;
-    const appending = this.#journal.append({ kind: 'logout', key, epoch, until });
-    this.#appending.set(key, appending);
     try {
-      await appending;
-      return true;
+      await this.#journal?.append({ kind: 'logout', key, epoch, until });
+      return this.#journal !== undefined;
     } catch (error) {
       this.#logger.warn(
         { err: error, [ATTRIBUTE.sessionKey]: key },
         'a logout that the store does not know of yet is not in the journal either',
       );
       return false;
-    } finally {
-      if (this.#appending.get(key) === appending) this.#appending.delete(key);
     }
   }
 
@@ -66,11 +59,7 @@ export class Tombstones {
 
   /** There will be no tombstone: the session is somebody else's. */
   refused(key: SessionKey): void {
-    const settle = (): void => this.#journal?.settle(key);
-    // What is only on its way to the disk cannot be settled there yet, and would stay for ever.
-    const appending = this.#appending.get(key);
-    if (appending) appending.then(settle, () => undefined);
-    else settle();
+    this.#journal?.settle(key);
   }
 
   #prune(): void {
