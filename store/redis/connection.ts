@@ -130,7 +130,12 @@ export class RedisConnection {
       );
       if (life === this.#life) this.#identities = identities;
     } catch (error) {
-      if (life === this.#life && asStickshiftError(error).code === 'STORE_FOREIGN') void this.#introduce();
+      const failure = asStickshiftError(error);
+      if (life === this.#life && failure.code === 'STORE_FOREIGN') {
+        // Said before the introduction begins anew: an operation that comes meanwhile is to be told why it is refused.
+        this.#failed(failure);
+        void this.#introduce();
+      }
       throw error;
     }
   }
