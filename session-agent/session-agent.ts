@@ -167,14 +167,15 @@ export class SessionAgent implements SourceListener {
     });
     const committer = new Committer({ ...parts, replacements: idChanges.replacements });
     const isAttached = () => this.#reconciler.isAttached;
-    const journaling = new Journaling({ ...parts, committer });
+    const taken = { mayInclude: (key: SessionKey) => this.taken.mayInclude(key) };
+    const journaling = new Journaling({ ...parts, committer, taken });
     owned.onDeleted = (session, answer) => {
       uncommitted.drop(session);
       journaling.dropped(session, answer);
     };
     const replicator = new Replicator({ ...parts, committer, journaling, isAttached });
     const rehydration = new Rehydration({ ...parts, replicator });
-    const handoff = { ...parts, committer, replicator, logouts, idChanges, rehydration };
+    const handoff = { ...parts, committer, replicator, logouts, idChanges, rehydration, taken };
 
     this.owned = owned;
     this.leases = leases;

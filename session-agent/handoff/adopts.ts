@@ -13,6 +13,7 @@ import type { Logouts } from '../replicator/logouts.ts';
 import type { StoreHealth } from '../replicator/store-health.ts';
 import { assertSettled } from '../reseed/settled.ts';
 import type { FormerOwners } from '../takeover/former-owners.ts';
+import type { TakenSessions } from '../takeover/taken-sessions.ts';
 import type { Rehydration } from './rehydration.ts';
 
 export interface AdoptsParts {
@@ -25,6 +26,7 @@ export interface AdoptsParts {
   readonly logouts: Logouts;
   readonly rehydration: Rehydration;
   readonly formerOwners: FormerOwners;
+  readonly taken: Pick<TakenSessions, 'mayInclude'>;
   readonly counters: Counters;
   readonly logger: Logger;
   /** False until the agent knows what the app holds. */
@@ -116,9 +118,10 @@ export class Adopts {
    * unanswered, or another one that must go; only a commit can tell.
    */
   async #settle(sessionId: string): Promise<OwnedSession | undefined> {
-    const { owned, committer, health } = this.#parts;
+    const { owned, committer, health, taken } = this.#parts;
     const session = owned.get(sessionId);
-    if (session?.mayBeReleased && !(await this.#reclaim(session))) return undefined;
+    const isInDoubt = session && (session.mayBeReleased || taken.mayInclude(session.key));
+    if (isInDoubt && !(await this.#reclaim(session))) return undefined;
     if (!session || (session.proven && session.inApp)) return session;
     // Begun while the store is away, and acknowledged on the strength of the journal: nobody can know more of it.
     if (!health.isOk && isAcknowledged(session)) return session;
@@ -129,7 +132,7 @@ export class Adopts {
 
   /**
    * One epoch up: a release that is still on its way can give nothing up any more. Before, whoever is told that the session is
-   * here might go on reading it while another backend adopts what was released. False when the session is lost.
+   * here might go on reading it while another backend adopts what was released, or has taken it over. False when it is lost.
    */
   async #reclaim(session: OwnedSession): Promise<boolean> {
     const { backend, store, health } = this.#parts;

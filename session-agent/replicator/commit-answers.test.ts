@@ -132,7 +132,8 @@ test('a change that an adopted snapshot has overwritten is not acknowledged', as
   source.write('alice', 'two pears');
   const commit = agent.commit(['alice'], PATIENCE_MS);
   await until(() => refused);
-  // Away and back again, by way of gateways that found this server down for a moment.
+  // Away and back again, by way of gateways that found this server down for a moment, and before the store has told of it.
+  store.cutWatches();
   await store.adopt(keyOf('alice'), { owner: 'app-2', ifEpoch: 1 });
   assert.equal((await agent.adopt('alice', 2)).outcome, 'found');
   assert.equal(source.text('alice'), 'one pear');

@@ -7,6 +7,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
+import type { TakenSessions } from '../takeover/taken-sessions.ts';
 import type { Capture } from './capture.ts';
 import type { Committer } from './committer.ts';
 
@@ -17,6 +18,8 @@ export interface JournalingParts {
   readonly queue: SessionQueue;
   readonly capture: Capture;
   readonly committer: Committer;
+  /** Nobody is told that a change is safe of a session that another backend may have. */
+  readonly taken: Pick<TakenSessions, 'mayInclude'>;
   readonly counters: Counters;
   readonly logger: Logger;
 }
@@ -68,24 +71,26 @@ export class Journaling {
 
   /** False when there is nothing that this can do. Runs inside the session's queue. */
   async #write(journal: Journal, session: OwnedSession): Promise<boolean> {
-    const { owned, capture, committer } = this.#parts;
-    if (!owned.isCurrent(session) || !session.awaitsJournal) return false;
+    const { owned, capture, committer, taken } = this.#parts;
+    if (!owned.isCurrent(session) || !session.awaitsJournal || taken.mayInclude(session.key)) return false;
     if (!session.isJournaled) {
-      const taken = await capture.take(session);
-      if (taken.outcome !== 'fresh') return false;
+      const bytes = await capture.take(session);
+      if (bytes.outcome !== 'fresh') return false;
       // The app is gone, and with it what those who wait are waiting for.
-      if (session.journaled && session.journaled.changes >= taken.changes) return false;
-      const { seq, snapshot } = await committer.seal(session, taken);
+      if (session.journaled && session.journaled.changes >= bytes.changes) return false;
+      const { seq, snapshot } = await committer.seal(session, bytes);
       if (!owned.isCurrent(session)) return false;
       const { key, epoch, proven, doubt, absoluteAt } = session;
       // A first commit must have the seq that it would have had without this one; see the committer.
       if (!proven) session.seq--;
-      const deadlines = { idleAt: taken.captured.idleAt, absoluteAt };
+      const deadlines = { idleAt: bytes.captured.idleAt, absoluteAt };
       await journal.append({ kind: 'snapshot', key, epoch, seq, deadlines, proven, doubt, snapshot });
       if (!owned.isCurrent(session)) return false;
-      session.journaled = { changes: taken.changes, seq };
+      session.journaled = { changes: bytes.changes, seq };
       session.journalFailure = undefined;
     }
+    // This process may have stood still while it wrote.
+    if (taken.mayInclude(session.key)) return false;
     const { changes, seq } = session.journaled ?? { changes: 0, seq: 0 };
     session.settle(changes, { outcome: 'journaled', epoch: session.epoch, seq });
     return true;

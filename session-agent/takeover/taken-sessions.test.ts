@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commitAll, keyOf, startTestAgent, until } from '../testing/agent-under-test.ts';
+import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
+import { journalDirectory, openJournal } from '../testing/journal-under-test.ts';
 import { LeaseHolder } from '../testing/lease-holder.ts';
 import { MemoryStore } from '../testing/memory-store.ts';
 
@@ -137,4 +138,55 @@ test('a session that is taken over while it is being adopted does not stay', asy
   assert.equal((await adopt).outcome, 'found');
   await until(() => source.forgotten.includes('alice'));
   assert.equal(other.source.text('alice'), 'one pear');
+});
+
+/** Longer than somebody may be silent without being taken for lost. */
+function standStill(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100);
+}
+
+test('an agent that stood still vouches for none of its sessions before it has heard the store again', async () => {
+  const { journal } = await openJournal(journalDirectory());
+  const { agent, source, store } = await scene(['alice', 'bob'], { journal });
+  const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
+  store.cutWatches();
+  await takeOver(store, 'alice');
+  store.fault = () => 'unreachable';
+  source.write('bob', 'two pears');
+  assert.partialDeepStrictEqual(await agent.commit(['bob'], PATIENCE_MS, 'this-life', serve), [
+    { outcome: 'journaled' },
+  ]);
+  assert.equal((await agent.adopt('bob', 1)).outcome, 'found', 'it has missed nothing yet');
+
+  standStill();
+  for (const id of ['alice', 'bob']) source.write(id, 'three pears');
+  for (const id of ['alice', 'bob']) {
+    assert.deepEqual(await agent.adopt(id, 1), { outcome: 'unknown', code: 'STORE_UNREACHABLE' });
+  }
+  assert.partialDeepStrictEqual(await agent.commit(['alice', 'bob'], 50, 'this-life', serve), [
+    { outcome: 'unknown' },
+    { outcome: 'unknown' },
+  ]);
+
+  store.fault = () => 'none';
+  assert.equal((await agent.adopt('bob', 1)).outcome, 'found', 'the store has been asked');
+  store.restoreWatches();
+  await until(() => source.forgotten.includes('alice'));
+  assert.partialDeepStrictEqual(await agent.commit(['alice', 'bob'], PATIENCE_MS, 'this-life', serve), [
+    { outcome: 'fenced' },
+    { outcome: 'committed' },
+  ]);
+  await until(() => !agent.taken.mayInclude(keyOf('bob')));
+  const { calls } = store;
+  assert.equal((await agent.adopt('bob', 1)).outcome, 'found');
+  assert.equal(store.calls, calls, 'it is believed again without the store');
+});
+
+test('while the store cannot be asked, a session that it has told of is not said to be here', async () => {
+  const { agent, store } = await scene(['alice', 'bob']);
+  store.fault = (operation) => (operation === 'lookup' ? 'unreachable' : 'none');
+  await takeOver(store, 'alice');
+  store.fault = () => 'unreachable';
+  assert.equal((await agent.adopt('alice', 1)).outcome, 'unknown');
+  assert.equal((await agent.adopt('bob', 1)).outcome, 'found');
 });

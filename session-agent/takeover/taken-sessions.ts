@@ -7,6 +7,7 @@ import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import { pause } from '../ownership/pause.ts';
 import { BACKOFF, type BackoffTimes, jitteredBackoff } from '../replicator/store-health.ts';
 import type { RecordCheck } from '../reseed/record-check.ts';
+import { Standstills } from './standstills.ts';
 
 /** Keys to be looked at; with more of them, everything is looked at instead. */
 const MOST_KEYS = 10_000;
@@ -32,10 +33,13 @@ export class TakenSessions implements TakenWatcher {
   #watch: TakenWatch | undefined;
   /** Taken, and not looked at yet. */
   #told = new Set<SessionKey>();
+  /** Taken, and being looked at. */
+  #lookedAt: ReadonlySet<SessionKey> = new Set();
   /** Any session may have been taken. */
   #isAuditDue = true;
   #isAtWork = false;
   #heardUntil = Number.NEGATIVE_INFINITY;
+  readonly #standstills = new Standstills();
   /** Told of lately while not owned, and when, on the clock of `performance.now()`; the oldest is at the front. */
   readonly #strangers = new Map<SessionKey, number>();
 
@@ -55,12 +59,22 @@ export class TakenSessions implements TakenWatcher {
     return this.#heardUntil;
   }
 
+  /**
+   * Whether others may have taken the session without this agent having dealt with it. While the store is away, that it is here is
+   * then not to be told on the strength of what this agent remembers.
+   */
+  mayInclude(key: SessionKey): boolean {
+    return this.#told.has(key) || this.#lookedAt.has(key) || this.#standstills.lastEndedAt > this.heardUntil;
+  }
+
   start(): void {
+    this.#standstills.start();
     const { store, backend } = this.#parts;
     this.#watch = store.watchTaken(backend, this);
   }
 
   stop(): void {
+    this.#standstills.stop();
     this.#watch?.stop();
     this.#stopped.abort();
   }
@@ -95,6 +109,7 @@ export class TakenSessions implements TakenWatcher {
       const heardUntil = this.#watch?.heardUntil;
       this.#isAuditDue = false;
       this.#told = new Set();
+      this.#lookedAt = told;
       try {
         const owned = this.#ownedAmong(told);
         const lost = await recordCheck.all(isAudit ? [...this.#parts.owned.values()] : owned, signal);
@@ -109,6 +124,7 @@ export class TakenSessions implements TakenWatcher {
         if (failures === 0) logger.warn({ err: failure }, 'cannot look for what was taken over; trying on');
         await pause(jitteredBackoff(failures++, times), signal);
       }
+      this.#lookedAt = new Set();
     }
     this.#isAtWork = false;
   }
