@@ -13,6 +13,8 @@ import { Pool } from './backends/pool.ts';
 import { createBalancer } from './balancing/balancer.ts';
 import { closeServer, createClientServer, openConnections } from './client-server.ts';
 import { GatewayCounters } from './counters.ts';
+import { AnswerRules } from './delivery/answer-rules.ts';
+import { Deliveries } from './delivery/deliveries.ts';
 import { createDrains } from './drain/drains.ts';
 import { OperatorStates } from './drain/operator-states.ts';
 import { createRequestHeaders } from './forwarding/request-headers.ts';
@@ -125,34 +127,36 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     affinityCookies: pools.map((pool) => affinityCookieName(settings.affinity.cookie, pool, pools)),
   });
   const connections = new BackendConnections();
+  const { accessLog } = settings;
+  const deliveries = new Deliveries({
+    ...{ router, destinations, health, known, inFlight, counters, logger, accessLog },
+  });
+  const rules = new AnswerRules({
+    committer: new Committer({
+      agentClient,
+      health,
+      known,
+      acknowledged,
+      counters,
+      logger,
+      holdTimeoutMs: settings.timeouts.hold,
+    }),
+    check,
+    known,
+    logger,
+  });
   const lane = new FullLane({
-    router,
-    destinations,
+    deliveries,
     sender: new AttemptSender({ connections, timeouts: settings.timeouts }),
     relay: new AnswerRelay({
-      committer: new Committer({
-        agentClient,
-        health,
-        known,
-        acknowledged,
-        counters,
-        logger,
-        holdTimeoutMs: settings.timeouts.hold,
-      }),
-      check,
-      known,
+      rules,
       counters,
       logger,
       spoolLimit: settings.limits.spool,
       idleTimeoutMs: settings.timeouts.idle,
     }),
-    health,
-    known,
-    inFlight,
     headers,
     counters,
-    logger,
-    accessLog: settings.accessLog,
     bodyTimeoutMs: settings.timeouts.body,
     measuredBodyLimit: settings.limits.spool,
   });
@@ -176,7 +180,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     inFlightSessions: (backend) => inFlight.on(backend),
     closeConnections: (backend) => {
       tunnels.closeTo(backend);
-      lane.closeTo(backend);
+      deliveries.closeTo(backend);
     },
     logger,
   });
@@ -229,7 +233,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         stopping = true;
         await closeServer(server, clients, settings.timeouts.shutdown, () => {
           tunnels.closeAll();
-          lane.stop();
+          deliveries.stop();
         });
         states.stop();
         drains.close();

@@ -43,3 +43,8 @@ export function backendResponseHeaders(rawHeaders: readonly string[]): string[] 
   }
   return kept;
 }
+
+/** Whether an answer has a body, whatever its headers say (RFC 9112, 6.3). */
+export function mayHaveBody(method: string, status: number): boolean {
+  return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
+}

@@ -3,19 +3,14 @@ import type { Socket } from 'node:net';
 import type { Stream } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
-import type { Backend } from '../backends/backend.ts';
+import type { Delivery, Miss } from '../delivery/delivery.ts';
 import type { BackendConnections } from './backend-connections.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** How one attempt to send a request to one backend ended. */
 export type AttemptOutcome =
   | { readonly kind: 'answered'; readonly answer: IncomingMessage; readonly request: ClientRequest }
-  /** Nothing of the request reached the backend: any other one may have it. */
-  | { readonly kind: 'not-connected'; readonly error: StickshiftError }
-  /** A pooled connection had been closed meanwhile and the request is safe to repeat: the same backend may have it again. */
-  | { readonly kind: 'stale' }
-  /** The request may have run. */
-  | { readonly kind: 'failed'; readonly error: StickshiftError }
+  | Miss
   | { readonly kind: 'client-gone' };
 
 export interface AttemptTimeouts {
@@ -23,27 +18,18 @@ export interface AttemptTimeouts {
   readonly firstByte: number;
 }
 
-// RFC 9110, 9.2.2
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
-
 class Attempt {
-  readonly backend: Backend;
   readonly body: RequestBody;
-  readonly method: string;
+  readonly #delivery: Delivery;
   request: ClientRequest | undefined;
+  answer: IncomingMessage | undefined;
   connected = false;
   failure: StickshiftError | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
   #settle: ((outcome: AttemptOutcome) => void) | undefined;
 
-  constructor(
-    backend: Backend,
-    method: string,
-    body: RequestBody,
-    settle: (outcome: AttemptOutcome) => void,
-  ) {
-    this.backend = backend;
-    this.method = method;
+  constructor(delivery: Delivery, body: RequestBody, settle: (outcome: AttemptOutcome) => void) {
+    this.#delivery = delivery;
     this.body = body;
     this.#settle = settle;
   }
@@ -65,6 +51,8 @@ class Attempt {
 
   abandon(code: 'BACKEND_TIMEOUT' | 'CONNECT_TIMEOUT', message: string): void {
     this.failure = new StickshiftError(code, message);
+    // First: an answer that ends with its connection would pass for a whole one.
+    this.answer?.destroy(this.failure);
     this.request?.destroy(this.failure);
   }
 
@@ -90,7 +78,7 @@ class Attempt {
       });
     } else if (this.failure) {
       this.settle({ kind: 'failed', error: this.failure });
-    } else if (this.request?.reusedSocket && IDEMPOTENT.has(this.method) && !this.body.consumed) {
+    } else if (this.#delivery.mayRepeat(this.request?.reusedSocket ?? false, this.body.consumed)) {
       this.settle({ kind: 'stale' });
     } else {
       const code = error.code?.startsWith('HPE_') ? 'BACKEND_INVALID' : 'BACKEND_RESET';
@@ -120,6 +108,7 @@ export class AttemptSender {
     this.#proxy.on('proxyRes', (answer, message) => {
       const attempt = this.#current.get(message);
       if (!attempt?.request) return;
+      attempt.answer = answer;
       attempt.settle({ kind: 'answered', answer, request: attempt.request });
     });
     this.#proxy.on('econnreset', (_error, message) => {
@@ -144,16 +133,17 @@ export class AttemptSender {
   send(
     request: IncomingMessage,
     response: ServerResponse,
-    backend: Backend,
+    delivery: Delivery,
     body: RequestBody,
   ): Promise<AttemptOutcome> {
+    const { backend } = delivery;
     return new Promise((resolve) => {
       const settle = (outcome: AttemptOutcome) => {
         // Or each further attempt would find the next dead one: a backend that died has left many.
         if (outcome.kind === 'stale') this.#connections.dropIdle(backend);
         resolve(outcome);
       };
-      const attempt = new Attempt(backend, request.method ?? '', body, settle);
+      const attempt = new Attempt(delivery, body, settle);
       this.#current.set(request, attempt);
       const { web } = this.#proxy;
       try {

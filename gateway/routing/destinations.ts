@@ -1,6 +1,7 @@
 import type { Backend } from '../backends/backend.ts';
 import type { Stamp } from '../leases/stamp.ts';
 import type { Mover } from '../moves/mover.ts';
+import type { SessionReference } from '../sessions/session-reference.ts';
 import type { EndedSession } from './ended-session.ts';
 import type { Route, Router } from './router.ts';
 
@@ -14,6 +15,8 @@ export interface Destination {
   readonly ended: EndedSession | undefined;
 }
 
+const NONE: ReadonlySet<Backend> = new Set();
+
 /** Finds a backend for a request, and another one when that refuses the connection. */
 export class Destinations {
   readonly #router: Router;
@@ -26,10 +29,11 @@ export class Destinations {
 
   /**
    * @param refused - backends that did not take this request's connection
-   * @throws StickshiftError `NO_BACKEND` and what {@link Mover.place} throws
+   * @returns a promise only where the session has to be placed
+   * @throws StickshiftError `NO_BACKEND`; rejects with what {@link Mover.place} throws
    */
-  async choose(route: Route, refused: ReadonlySet<Backend>): Promise<Destination> {
-    if (route.backend && !refused.has(route.backend)) {
+  choose(route: Route, refused?: ReadonlySet<Backend>): Destination | Promise<Destination> {
+    if (route.backend && !refused?.has(route.backend)) {
       const { backend, boundEpoch: epoch } = route;
       // Without a session yet: the answer may begin one.
       const stamp = route.session ? route.stamp : backend.lease.stamp();
@@ -39,12 +43,20 @@ export class Destinations {
       const backend = this.#router.balance(route.routing, refused);
       return { backend, epoch: 0, stamp: backend.lease.stamp(), ended: undefined };
     }
-    const { backend, epoch, stamp, outcome } = await this.#mover.place(route.session, {
-      bound: route.bound,
-      boundEpoch: route.boundEpoch,
-      exclude: refused,
+    return this.#place(route, route.session, refused);
+  }
+
+  async #place(
+    { bound, boundEpoch }: Route,
+    session: SessionReference,
+    exclude: ReadonlySet<Backend> = NONE,
+  ): Promise<Destination> {
+    const { backend, epoch, stamp, outcome } = await this.#mover.place(session, {
+      bound,
+      boundEpoch,
+      exclude,
     });
-    if (outcome === 'ended') return { backend, epoch: 0, stamp, ended: { session: route.session, epoch } };
+    if (outcome === 'ended') return { backend, epoch: 0, stamp, ended: { session, epoch } };
     return { backend, epoch, stamp, ended: undefined };
   }
 }

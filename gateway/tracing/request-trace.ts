@@ -22,7 +22,7 @@ export class RequestTrace {
   readonly #context: Context;
   #failed = false;
 
-  constructor(name: string, { method = '', headers }: IncomingMessage) {
+  constructor(name: string, { method = '', headers }: Pick<IncomingMessage, 'method' | 'headers'>) {
     const caller = propagation.extract(ROOT_CONTEXT, headers);
     this.#span = tracer.startSpan(name, { kind: SpanKind.SERVER }, caller);
     // Without a caller's trace and without a tracer of ours there is nothing to keep: the request goes untraced, at no cost.
