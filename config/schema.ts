@@ -130,6 +130,12 @@ const gatewaySchema = z
         ),
       })
       .prefault({}),
+    fastLane: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Serve ordinary requests from socket to socket. Without it, all take the way of unusual ones: the same, and slower.',
+      ),
     accessLog: z.boolean().default(false).describe('One log line per request.'),
   })
   .prefault({});

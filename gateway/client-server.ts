@@ -46,13 +46,53 @@ export function createClientServer(
       return;
     }
     const failure = clientFailure(error);
-    counters.countError(failure.code);
-    // Browsers open connections in advance and may never use them.
-    const level = socket instanceof Socket && socket.bytesRead === 0 ? 'debug' : 'info';
-    logger[level]({ code: failure.code, reason: failure.message }, 'request refused');
+    noteRefusal(socket, failure, logger, counters);
     refuseOnSocket(socket, failure, lane);
   });
   return server;
+}
+
+/**
+ * Has connections go to `accept` instead of the server's own parser.
+ *
+ * @returns hands a connection over to that parser after all, with octets that it is to read first
+ */
+export function divertConnections(
+  server: Server,
+  accept: (socket: Socket) => void,
+): (socket: Socket, bytes: Buffer) => void {
+  const own = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', accept);
+  return (socket, bytes) => {
+    socket.unshift(bytes);
+    for (const listener of own) listener.call(server, socket);
+    // The parser begins to read by itself, but not on a socket that somebody has paused.
+    if (socket.isPaused()) socket.resume();
+  };
+}
+
+/** Ends a connection on which no request can be read. */
+export function refuseConnection(
+  socket: Socket,
+  failure: StickshiftError,
+  logger: Logger,
+  counters: GatewayCounters,
+): void {
+  noteRefusal(socket, failure, logger, counters);
+  endWithError(socket, failure);
+}
+
+function noteRefusal(
+  socket: Duplex,
+  failure: StickshiftError,
+  logger: Logger,
+  counters: GatewayCounters,
+): void {
+  counters.countError(failure.code);
+  // Browsers open connections in advance and may never use them.
+  const level = socket instanceof Socket && socket.bytesRead === 0 ? 'debug' : 'info';
+  logger[level]({ code: failure.code, reason: failure.message }, 'request refused');
 }
 
 /**

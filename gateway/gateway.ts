@@ -17,6 +17,7 @@ import { AnswerRules } from './delivery/answer-rules.ts';
 import { Deliveries } from './delivery/deliveries.ts';
 import { createDrains } from './drain/drains.ts';
 import { OperatorStates } from './drain/operator-states.ts';
+import { createFastLane } from './fast-lane/create-fast-lane.ts';
 import { createRequestHeaders } from './forwarding/request-headers.ts';
 import { createTrustedProxies } from './forwarding/trusted-proxies.ts';
 import { AnswerRelay } from './full-lane/answer-relay.ts';
@@ -151,7 +152,6 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     relay: new AnswerRelay({
       rules,
       counters,
-      logger,
       spoolLimit: settings.limits.spool,
       idleTimeoutMs: settings.timeouts.idle,
     }),
@@ -189,6 +189,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let stopping = false;
   const startedAt = Date.now();
   const server = createClientServer(settings, lane, upgrades, logger, counters);
+  const fastLane = settings.fastLane
+    ? createFastLane(server, { settings, pools, deliveries, rules, headers, counters, logger })
+    : undefined;
   const clients = openConnections(server);
   const adminHost = splitAddress(settings.admin.listen).host;
   const admin = createServer(
@@ -234,6 +237,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         await closeServer(server, clients, settings.timeouts.shutdown, () => {
           tunnels.closeAll();
           deliveries.stop();
+          fastLane?.stop();
         });
         states.stop();
         drains.close();
@@ -241,6 +245,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         health.stop();
         agentClient.close();
         connections.close();
+        fastLane?.close();
         admin.closeAllConnections();
         admin.close();
         logger.info('gateway has stopped');

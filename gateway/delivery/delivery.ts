@@ -185,6 +185,13 @@ export class Delivery implements AnsweredExchange {
       : new StickshiftError('BACKEND_RESET', 'one pooled connection after another had been closed');
   }
 
+  /** The backend has broken off within an answer of which something is with the client. */
+  brokenOff(): void {
+    const { counters, logger } = this.#parts;
+    counters.countError('BACKEND_RESET');
+    this.trace.run(() => logger.warn({ backend: this.backend.id }, 'backend broke off within its answer'));
+  }
+
   becomeEndless(): void {
     this.#stay?.becomeEndless();
   }

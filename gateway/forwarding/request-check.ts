@@ -25,11 +25,11 @@ export interface CheckedHead {
 }
 
 // Visible ASCII without `#`: a fragment never leaves a client, and servers disagree on what raw bytes beyond ASCII mean.
-const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e]*$/;
+export const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e]*$/;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)(.*)$/is;
 // A registered name or an IP literal, and a port. Stricter than RFC 3986: what it would allow beyond this is no host name.
-const HOST = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
-const CONTENT_LENGTH = /^\d{1,15}$/;
+export const HOST = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
+export const CONTENT_LENGTH = /^\d{1,15}$/;
 
 /** Naming one of these in Connection asks us to strip it: nobody does that but to make gateway and backend see two requests. */
 const NEVER_NOMINATED: ReadonlySet<string> = new Set([

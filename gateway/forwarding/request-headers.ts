@@ -38,6 +38,22 @@ export interface RequestHeaders {
     client: Client,
     options?: { readonly upgrade?: boolean },
   ): IncomingHttpHeaders;
+  /** A Cookie header without affinity cookies; `undefined` when nothing is left. */
+  withoutAffinity(cookie: string): string | undefined;
+}
+
+/** What becomes of a request's header on its way to a backend. A claim goes on only if a trusted proxy makes it. */
+export type RequestFieldFate = 'forward' | 'claim' | 'drop';
+
+/**
+ * By the header's name alone; what a Connection header nominates is dropped beside it.
+ *
+ * @param name - lower-cased
+ */
+export function requestFieldFate(name: string): RequestFieldFate {
+  // Expect has been answered here. `Proxy` would become HTTP_PROXY in CGI and PHP, and send the app's own requests astray.
+  if (HOP_BY_HOP.has(name) || name === 'expect' || name === 'proxy' || isDisguisedClaim(name)) return 'drop';
+  return isClientClaim(name) ? 'claim' : 'forward';
 }
 
 export interface RequestHeadersOptions {
@@ -71,15 +87,12 @@ export function createRequestHeaders(options: RequestHeadersOptions): RequestHea
       const nominated = nominatedHeaders(headers.connection);
       const forwarded: IncomingHttpHeaders = {};
       for (const name in headers) {
-        if (isDropped(name) || nominated?.has(name)) continue;
-        if (isDisguisedClaim(name) || (!client.peerTrusted && isClientClaim(name))) continue;
+        const fate = requestFieldFate(name);
+        if (fate === 'drop' || (fate === 'claim' && !client.peerTrusted) || nominated?.has(name)) continue;
         forwarded[name] = headers[name];
       }
       if (headers.cookie !== undefined) {
-        const cookie = affinityCookies.reduce<string | undefined>(
-          (rest, name) => rest && stripCookie(rest, name),
-          headers.cookie,
-        );
+        const cookie = this.withoutAffinity(headers.cookie);
         if (cookie === undefined) delete forwarded.cookie;
         else forwarded.cookie = cookie;
       }
@@ -90,15 +103,26 @@ export function createRequestHeaders(options: RequestHeadersOptions): RequestHea
       describeClient(forwarded, client, headers.host);
       return forwarded;
     },
+
+    withoutAffinity(cookie) {
+      let rest: string | undefined = cookie;
+      for (const name of affinityCookies) rest = rest && stripCookie(rest, name);
+      return rest;
+    },
   };
 }
 
-function isDropped(name: string): boolean {
-  // Expect has been answered here. `Proxy` would become HTTP_PROXY in CGI and PHP, and send the app's own requests astray.
-  return HOP_BY_HOP.has(name) || name === 'expect' || name === 'proxy';
-}
-
-function describeClient(forwarded: IncomingHttpHeaders, client: Client, host: string | undefined): void {
+/**
+ * Tells the backend who the client is.
+ *
+ * @param forwarded - with the X-Forwarded-* of a trusted proxy; changed
+ * @param host - the request's Host header
+ */
+export function describeClient(
+  forwarded: IncomingHttpHeaders,
+  client: Client,
+  host: string | undefined,
+): void {
   const earlier = forwarded['x-forwarded-for'];
   const scheme = client.encrypted ? 'https' : 'http';
   forwarded['x-forwarded-for'] = earlier ? `${earlier}, ${client.peer}` : client.peer;

@@ -1,5 +1,4 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { AnsweredBinding } from '../affinity/binding-cookie.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -13,7 +12,6 @@ import type { FullLaneExchange } from './exchange.ts';
 interface AnswerRelayOptions {
   readonly rules: AnswerRules;
   readonly counters: GatewayCounters;
-  readonly logger: Logger;
   /** Largest body that is held, bytes. */
   readonly spoolLimit: number;
   /** Longest pause within an answer, milliseconds. */
@@ -102,16 +100,10 @@ export class AnswerRelay {
   }
 
   #stream({ delivery, response }: FullLaneExchange, answer: IncomingMessage): void {
-    const { logger, counters } = this.#options;
     answer.once('close', () => {
       if (answer.complete) return;
       // Ending it properly would pass a torn body off as a whole one.
-      if (!response.destroyed) {
-        counters.countError('BACKEND_RESET');
-        delivery.trace.run(() =>
-          logger.warn({ backend: delivery.backend.id }, 'backend broke off within its answer'),
-        );
-      }
+      if (!response.destroyed) delivery.brokenOff();
       response.destroy();
     });
     answer.pipe(response);

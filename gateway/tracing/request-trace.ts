@@ -36,10 +36,15 @@ export class RequestTrace {
     return this.#span.isRecording() ? this.#span.spanContext().traceId : undefined;
   }
 
+  /** What is done now belongs to this trace already; with no trace at all, to none. */
+  get isActive(): boolean {
+    return context.active() === this.#context;
+  }
+
   /** Has spans and log lines of `work` belong to this trace, with all that it begins. Event listeners need it anew. */
   run<T>(work: () => T): T {
     // Compared with what is active, not with the root: a listener may run in the trace of another request.
-    return context.active() === this.#context ? work() : context.with(this.#context, work);
+    return this.isActive ? work() : context.with(this.#context, work);
   }
 
   routed(route: Route): void {

@@ -1,0 +1,146 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AnswerHead } from '../delivery/answer-rules.ts';
+import { HOP_BY_HOP, nominatedHeaders } from '../forwarding/hop-by-hop.ts';
+import { CONTENT_LENGTH } from '../forwarding/request-check.ts';
+import { backendResponseHeaders } from '../forwarding/response-headers.ts';
+import { FieldLines } from './field-lines.ts';
+import { FieldNames } from './field-names.ts';
+
+type AnswerFieldFate = 'forward' | 'drop';
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/;
+/** What decisions read of every answer; a pool's rules add to it. */
+const READ = ['content-type', 'date'] as const;
+const READ_ONCE: ReadonlySet<string> = new Set(READ);
+
+/** Reads answers of backends. One object serves a lane: it holds what it read last until it reads the next head. */
+export class AnswerHeadReader implements AnswerHead {
+  status = 0;
+  reason = '';
+  /** Only those that decisions read. */
+  headers: IncomingHttpHeaders = {};
+  /** -1: not given, or overridden by chunks. */
+  contentLength = -1;
+  isChunked = false;
+  /** The backend keeps its connection. */
+  keepAlive = true;
+  readonly lines: FieldLines<AnswerFieldFate>;
+  /** Headers that this answer's Connection header names. */
+  #nominated: ReadonlySet<string> | undefined;
+  readonly #connection;
+  readonly #contentLength;
+  readonly #transferEncoding;
+  readonly #setCookie;
+
+  /** @param alsoRead - lower-cased names of further headers that decisions read */
+  constructor(alsoRead: Iterable<string>) {
+    const read = new Set<string>([...READ, ...alsoRead]);
+    const framing = ['connection', 'content-length', 'transfer-encoding', 'set-cookie'];
+    const fateOf = (name: string) => (HOP_BY_HOP.has(name) ? 'drop' : 'forward');
+    const names = new FieldNames<AnswerFieldFate>([...framing, ...HOP_BY_HOP, ...read], fateOf, (name) =>
+      read.has(name),
+    );
+    this.lines = new FieldLines(names);
+    this.#connection = names.of('connection');
+    this.#contentLength = names.of('content-length');
+    this.#transferEncoding = names.of('transfer-encoding');
+    this.#setCookie = names.of('set-cookie');
+  }
+
+  /**
+   * @param text - begins with the head, one character per octet
+   * @param end - where its last CRLF CRLF begins
+   * @returns false when it is no answer that has one reading only
+   */
+  read(text: string, end: number): boolean {
+    const { lines } = this;
+    const line = STATUS_LINE.exec(text);
+    if (!line || !lines.read(text, line[0].length, end + 2)) return false;
+    this.status = Number(line[2]);
+    this.reason = line[3] ?? '';
+    this.keepAlive = line[1] === '1';
+    this.contentLength = -1;
+    this.isChunked = false;
+    this.#nominated = undefined;
+    const headers: IncomingHttpHeaders = { 'content-type': undefined, 'set-cookie': undefined };
+    let connection: string | undefined;
+    for (let index = 0; index < lines.count; index++) {
+      const name = lines.name(index);
+      if (name.isRead) {
+        const { lower } = name;
+        const earlier = headers[lower];
+        // As Node reads several of a name.
+        if (earlier === undefined) headers[lower] = lines.value(text, index);
+        else if (!READ_ONCE.has(lower)) headers[lower] = `${earlier}, ${lines.value(text, index)}`;
+      } else if (name === this.#setCookie) {
+        headers['set-cookie'] ??= [];
+        headers['set-cookie'].push(lines.value(text, index));
+      } else if (name === this.#contentLength) {
+        const length = lines.value(text, index);
+        if (this.contentLength !== -1 || !CONTENT_LENGTH.test(length)) return false;
+        this.contentLength = Number(length);
+      } else if (name === this.#transferEncoding) {
+        if (this.isChunked || lines.value(text, index).toLowerCase() !== 'chunked') return false;
+        this.isChunked = true;
+      } else if (name === this.#connection) {
+        const options = lines.value(text, index);
+        connection = connection === undefined ? options : `${connection}, ${options}`;
+      }
+    }
+    if (connection !== undefined) this.#readConnection(connection);
+    if (this.isChunked) {
+      // Both of them: somebody in between may have gone by the other one.
+      if (this.contentLength !== -1) return false;
+    }
+    this.headers = headers;
+    return true;
+  }
+
+  /** The lines for the client as they stand, without those of the connection; what the full lane sends of them, octet for octet. */
+  forwardedLines(text: string): string {
+    if (this.#nominated) return joined(backendResponseHeaders(this.rawHeaders(text)));
+    const { lines } = this;
+    let kept = '';
+    // Lines that follow each other are taken together.
+    let from = -1;
+    for (let index = 0; index < lines.count; index++) {
+      const start = lines.start[index] as number;
+      const isKept = lines.name(index).fate === 'forward';
+      const isPlain = isKept && lines.isPlain(text, index);
+      if (isPlain) {
+        if (from === -1) from = start;
+        continue;
+      }
+      if (from !== -1) kept += text.slice(from, start);
+      from = -1;
+      if (isKept) kept += `${text.slice(start, text.indexOf(':', start))}: ${lines.value(text, index)}\r\n`;
+    }
+    return from === -1 ? kept : kept + text.slice(from, lines.end[lines.count - 1]);
+  }
+
+  /** Names and values in turn, as received. */
+  rawHeaders(text: string): string[] {
+    const { lines } = this;
+    const raw: string[] = [];
+    for (let index = 0; index < lines.count; index++) {
+      const start = lines.start[index] as number;
+      raw.push(text.slice(start, text.indexOf(':', start)), lines.value(text, index));
+    }
+    return raw;
+  }
+
+  #readConnection(connection: string): void {
+    const options = connection.toLowerCase();
+    if (options === 'keep-alive') return;
+    if (options.split(',').some((option) => option.trim() === 'close')) this.keepAlive = false;
+    this.#nominated = nominatedHeaders(options);
+  }
+}
+
+/** @param headers - names and values in turn */
+export function joined(headers: readonly string[]): string {
+  let lines = '';
+  for (let index = 0; index < headers.length; index += 2)
+    lines += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  return lines;
+}

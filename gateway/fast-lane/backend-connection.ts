@@ -1,0 +1,119 @@
+import { connect, type Socket } from 'node:net';
+import type { Backend } from '../backends/backend.ts';
+
+/** Who uses a connection to a backend at the moment. */
+export interface BackendUser {
+  connected(): void;
+  /** @param piece - good only until this returns: the next read goes into the same memory */
+  answerBytes(piece: Buffer): void;
+  /** The backend has taken what was written before. */
+  backendDrained(): void;
+  /** No more bytes will come; after this, only {@link backendClosed}. */
+  backendEnded(): void;
+  backendClosed(error: Error | undefined): void;
+}
+
+const READ_SIZE = 64 * 1024;
+/** How long a connection may be silent before the kernel asks whether the other end is there, milliseconds. */
+const KEEP_ALIVE_MS = 30_000;
+
+/**
+ * The memory that all connections of a lane are read into, one after the other. So reading allocates nothing; but whoever keeps bytes
+ * for later, or has written them to a socket that did not take them at once, must not leave them there.
+ */
+export class ReadBuffer {
+  #memory = Buffer.allocUnsafeSlow(READ_SIZE);
+
+  readonly current = (): Buffer => this.#memory;
+
+  /** Somebody else needs the bytes for longer: the next read goes elsewhere. */
+  giveAway(): void {
+    this.#memory = Buffer.allocUnsafeSlow(READ_SIZE);
+  }
+}
+
+/** One connection to a backend: used by one request at a time, idle in between. */
+export class BackendConnection {
+  readonly backend: Backend;
+  readonly socket: Socket;
+  /** Has carried a request before: the backend may have closed it meanwhile. */
+  isReused = false;
+  isConnected = false;
+  #user: BackendUser | undefined;
+  readonly #onIdleLoss: (connection: BackendConnection) => void;
+  #error: Error | undefined;
+
+  /** @param onIdleLoss - called when it goes, or becomes useless, while nobody uses it */
+  constructor(
+    backend: Backend,
+    user: BackendUser,
+    memory: ReadBuffer,
+    onIdleLoss: (connection: BackendConnection) => void,
+  ) {
+    this.backend = backend;
+    this.#user = user;
+    this.#onIdleLoss = onIdleLoss;
+    const { hostname, port } = backend.url;
+    this.socket = connect({
+      // An IPv6 address has brackets in a URL.
+      host: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
+      port: port === '' ? 80 : Number(port),
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      onread: {
+        buffer: memory.current,
+        callback: (length, memory) => this.#read(memory as Buffer, length),
+      },
+    });
+    this.socket.on('connect', () => {
+      this.isConnected = true;
+      this.#user?.connected();
+    });
+    this.socket.on('drain', () => this.#user?.backendDrained());
+    this.socket.on('end', () => this.#ended());
+    this.socket.on('error', (error) => {
+      this.#error = error;
+    });
+    this.socket.on('close', () => this.#closed());
+  }
+
+  /** The next request has it. */
+  use(user: BackendUser): void {
+    this.#user = user;
+    this.isReused = true;
+  }
+
+  /** Nobody has it. */
+  free(): void {
+    this.#user = undefined;
+  }
+
+  destroy(): void {
+    this.#user = undefined;
+    this.socket.destroy();
+  }
+
+  #read(memory: Buffer, length: number): boolean {
+    const user = this.#user;
+    if (user) user.answerBytes(memory.subarray(0, length));
+    else if (!this.socket.destroyed) {
+      // Nobody asked for anything: it would be taken for the answer to the next request.
+      this.#onIdleLoss(this);
+      this.socket.destroy();
+    }
+    return true;
+  }
+
+  #ended(): void {
+    if (this.#user) this.#user.backendEnded();
+    else this.#onIdleLoss(this);
+  }
+
+  #closed(): void {
+    const user = this.#user;
+    this.#user = undefined;
+    if (user) user.backendClosed(this.#error);
+    else this.#onIdleLoss(this);
+  }
+}

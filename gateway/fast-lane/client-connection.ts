@@ -1,0 +1,241 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+import { StickshiftError } from '../../protocol/errors.ts';
+import { type Client, describeClient } from '../forwarding/request-headers.ts';
+import { FastExchange } from './fast-exchange.ts';
+import { END_OF_HEAD, mayBecomeHead } from './head-end.ts';
+import type { Waiting } from './lane-clock.ts';
+import type { LaneParts } from './lane-parts.ts';
+
+/** A head is looked for in so many octets first; nearly all are shorter. */
+const USUAL_HEAD = 4 * 1024;
+/** Octets behind the request under way that are read ahead, at most. */
+const READ_AHEAD = 64 * 1024;
+
+type Listener = Parameters<Socket['on']>[1];
+
+/** A client's connection while the lane has it: one request after the other, in order. */
+export class ClientConnection implements Waiting {
+  readonly socket: Socket;
+  /** Of the request that has to arrive, or of the connection itself; see {@link FastExchange.dueAt} for one under way. */
+  #waitsUntil: number;
+  readonly #parts: LaneParts;
+  readonly #listeners: readonly (readonly [string, Listener])[];
+  #exchange: FastExchange | undefined;
+  /** Read, and not used yet. */
+  #ahead: Buffer | undefined;
+  /** Octets of a request's body that nobody waits for any more. */
+  #toDiscard = 0;
+  #isProceeding = false;
+  #isClosing = false;
+  #hasSent = false;
+  #client: Client | undefined;
+  /** Lines that tell an app of this client, and the Host that they were made for. */
+  #description = '';
+  #describedHost: string | undefined;
+
+  constructor(socket: Socket, parts: LaneParts) {
+    this.socket = socket;
+    this.#parts = parts;
+    this.#waitsUntil = parts.clock.in(parts.timeouts.head);
+    this.#listeners = [
+      ['data', (chunk: Buffer) => this.#received(chunk)],
+      ['drain', () => this.#drained()],
+      ['end', () => this.#ended()],
+      ['close', () => this.#closed()],
+      // `close` follows.
+      ['error', () => undefined],
+    ];
+    for (const [event, listener] of this.#listeners) socket.on(event, listener);
+    parts.clock.add(this);
+  }
+
+  get dueAt(): number {
+    return this.#exchange ? this.#exchange.dueAt : this.#waitsUntil;
+  }
+
+  late(): void {
+    if (this.#exchange) {
+      this.#exchange.late();
+    } else if (this.#toDiscard > 0 || (this.#hasSent && !this.#ahead)) {
+      this.socket.destroy();
+    } else {
+      this.#isClosing = true;
+      this.#waitsUntil = Number.POSITIVE_INFINITY;
+      this.#leave();
+      this.#parts.refuse(
+        this.socket,
+        new StickshiftError('REQUEST_TIMEOUT', 'the head did not arrive in time'),
+      );
+    }
+  }
+
+  /** Ends, if it is idle and has not been handed over. */
+  stop(): void {
+    if (!this.#exchange && !this.#isClosing) this.socket.destroySoon();
+  }
+
+  /** Who sends the request that was read last. */
+  client(headers: IncomingHttpHeaders): Client {
+    if (this.#client && !this.#client.peerTrusted) return this.#client;
+    this.#client = this.#parts.headers.client({ headers, socket: this.socket });
+    return this.#client;
+  }
+
+  /**
+   * Tells a backend of this client: in the lines that it returns, or, where a trusted proxy may have said more of it, in `forwarded`.
+   *
+   * @param host - the request's
+   */
+  describe(forwarded: IncomingHttpHeaders, client: Client, host: string | undefined): string {
+    if (client.peerTrusted) {
+      describeClient(forwarded, client, host);
+      return '';
+    }
+    if (this.#describedHost !== host) {
+      const description: IncomingHttpHeaders = {};
+      describeClient(description, client, host);
+      this.#description = '';
+      for (const name in description) this.#description += `${name}: ${description[name]}\r\n`;
+      this.#describedHost = host;
+    }
+    return this.#description;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  /**
+   * The request under way is over.
+   *
+   * @param keep - another one may follow
+   * @param bodyLeft - octets of its body that have not arrived
+   */
+  exchangeOver(keep: boolean, bodyLeft: number): void {
+    const { clock, timeouts, deliveries } = this.#parts;
+    this.#exchange = undefined;
+    this.#hasSent = true;
+    if (!keep || deliveries.stopping) {
+      this.#isClosing = true;
+      this.#ahead = undefined;
+      this.socket.destroySoon();
+      // Read on: with octets of its own unread, the client might be told of a reset and not of its answer.
+      this.resume();
+      return;
+    }
+    this.#toDiscard = bodyLeft;
+    this.#waitsUntil = clock.in(bodyLeft > 0 ? timeouts.body : timeouts.keepAlive);
+    this.resume();
+    this.#proceed();
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#isClosing) return;
+    let rest = chunk;
+    const exchange = this.#exchange;
+    if (exchange && exchange.bodyLeft > 0) {
+      const { bodyLeft } = exchange;
+      if (chunk.length <= bodyLeft) {
+        exchange.requestBytes(chunk);
+        return;
+      }
+      exchange.requestBytes(chunk.subarray(0, bodyLeft));
+      rest = chunk.subarray(bodyLeft);
+    } else if (this.#toDiscard > 0) {
+      const discarded = Math.min(this.#toDiscard, chunk.length);
+      this.#toDiscard -= discarded;
+      if (discarded === chunk.length) return;
+      rest = chunk.subarray(discarded);
+    }
+    this.#ahead = this.#ahead ? Buffer.concat([this.#ahead, rest]) : rest;
+    if (this.#exchange) {
+      if (this.#ahead.length > READ_AHEAD) this.pause();
+      return;
+    }
+    this.#proceed();
+  }
+
+  /** Begins the requests that have been read, until one is under way. */
+  #proceed(): void {
+    // A request that fails at once is over before this returns to it.
+    if (this.#isProceeding) return;
+    this.#isProceeding = true;
+    while (
+      this.#ahead &&
+      !this.#exchange &&
+      !this.#isClosing &&
+      this.#toDiscard === 0 &&
+      // Whoever does not read its answers gets no more of them.
+      !this.socket.writableNeedDrain
+    ) {
+      if (!this.#begin(this.#ahead)) break;
+    }
+    this.#isProceeding = false;
+  }
+
+  /** False when there is no whole head, or nothing more for this lane. */
+  #begin(bytes: Buffer): boolean {
+    const { requestHeads, headLimit, clock, timeouts } = this.#parts;
+    let text = bytes.toString('latin1', 0, Math.min(bytes.length, USUAL_HEAD));
+    let end = text.indexOf(END_OF_HEAD);
+    if (end === -1 && bytes.length > USUAL_HEAD) {
+      text = bytes.toString('latin1', 0, Math.min(bytes.length, headLimit + END_OF_HEAD.length));
+      end = text.indexOf(END_OF_HEAD);
+    }
+    if (end === -1 && text.length <= headLimit && mayBecomeHead(text)) {
+      // The first octets of a head on a kept connection: from now on it has to hurry.
+      if (this.#hasSent) this.#waitsUntil = clock.in(timeouts.head);
+      this.#hasSent = false;
+      return false;
+    }
+    if (end === -1 || end > headLimit || !requestHeads.read(text, end)) {
+      this.#handOver(bytes);
+      return false;
+    }
+    const bodyStart = end + END_OF_HEAD.length;
+    const length = Math.max(0, requestHeads.contentLength);
+    const bodyEnd = Math.min(bytes.length, bodyStart + length);
+    this.#ahead = bodyEnd < bytes.length ? bytes.subarray(bodyEnd) : undefined;
+    const body = bodyEnd > bodyStart ? bytes.subarray(bodyStart, bodyEnd) : undefined;
+    const exchange = new FastExchange(this, this.#parts, text, end, length - (bodyEnd - bodyStart), body);
+    this.#exchange = exchange;
+    exchange.begin();
+    return true;
+  }
+
+  #handOver(bytes: Buffer): void {
+    this.#isClosing = true;
+    this.#ahead = undefined;
+    this.#leave();
+    this.#parts.handOver(this.socket, bytes);
+  }
+
+  #leave(): void {
+    this.#parts.clock.delete(this);
+    for (const [event, listener] of this.#listeners) this.socket.off(event, listener);
+  }
+
+  #drained(): void {
+    this.#exchange?.clientDrained();
+    this.#proceed();
+  }
+
+  #ended(): void {
+    // Half a connection is none, as for the full lane: whoever goes away does not wait for an answer.
+    if (this.#exchange) this.socket.destroy();
+    else this.socket.destroySoon();
+  }
+
+  #closed(): void {
+    this.#isClosing = true;
+    this.#parts.clock.delete(this);
+    this.#exchange?.clientGone();
+    this.#exchange = undefined;
+    this.#ahead = undefined;
+  }
+}

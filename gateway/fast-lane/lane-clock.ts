@@ -1,0 +1,57 @@
+const TICK_MS = 100;
+
+/** Somebody who is told when it has waited for too long. */
+export interface Waiting {
+  /** By the lane's clock; `Infinity`: it waits for nothing. */
+  readonly dueAt: number;
+  late(): void;
+}
+
+/**
+ * One timer for everybody who waits in the lane: a timer of its own for each request would cost more than the request's way
+ * through the router. What is due is told up to two ticks late, and never early.
+ */
+export class LaneClock {
+  readonly #waiting = new Set<Waiting>();
+  #now = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #date = '';
+  #dateUntil = 0;
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  add(waiting: Waiting): void {
+    this.#waiting.add(waiting);
+  }
+
+  delete(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+  }
+
+  /** When something is due that may take `ms`. */
+  in(ms: number): number {
+    return this.#now + ms + TICK_MS;
+  }
+
+  /** For a Date header. */
+  get date(): string {
+    const now = Date.now();
+    if (now >= this.#dateUntil) {
+      this.#date = new Date(now).toUTCString();
+      this.#dateUntil = now - (now % 1_000) + 1_000;
+    }
+    return this.#date;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.#now = now;
+    for (const waiting of this.#waiting) if (now >= waiting.dueAt) waiting.late();
+  }
+}

@@ -1,0 +1,107 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { CONTENT_LENGTH, HOST, ORIGIN_FORM } from '../forwarding/request-check.ts';
+import { type RequestFieldFate, requestFieldFate } from '../forwarding/request-headers.ts';
+import type { RequestHead } from '../routing/router.ts';
+import { FieldLines } from './field-lines.ts';
+import { FieldNames } from './field-names.ts';
+
+/** Others are for the full lane, or nobody's. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const EXPECTS_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+const LONGEST_METHOD = 7;
+const VERSION = ' HTTP/1.1\r\n';
+
+/** Requests with one of these take the full lane. */
+const FOREIGN: ReadonlySet<string> = new Set(['transfer-encoding', 'upgrade', 'expect', 'http2-settings']);
+
+/** What decisions read of every request; a pool's rules and the propagators of trace context add to it. */
+const READ = ['host', 'cookie', 'accept'] as const;
+
+/**
+ * Reads request heads of a narrow grammar, stricter than RFC 9112; whatever does not fit is for the full lane to judge. One object
+ * serves a lane: it holds what it read last until it reads the next head.
+ */
+export class RequestHeadReader implements RequestHead {
+  method = '';
+  target = '';
+  /** Only those that decisions read. */
+  headers: IncomingHttpHeaders = {};
+  /** Of the body, bytes; -1 when it was not given. */
+  contentLength = -1;
+  /** The client wants to send more on this connection. */
+  keepAlive = true;
+  /** Behind the CRLF of the request line. */
+  lineEnd = 0;
+  readonly lines: FieldLines<RequestFieldFate>;
+  readonly #connection;
+  readonly #contentLength;
+  #heads = 0;
+
+  /** @param alsoRead - lower-cased names of further headers that decisions read */
+  constructor(alsoRead: Iterable<string>) {
+    const read = new Set<string>([...READ, ...alsoRead]);
+    const framing = ['host', 'connection', 'content-length', ...FOREIGN];
+    const names = new FieldNames([...framing, ...read], requestFieldFate, (name) => read.has(name));
+    this.lines = new FieldLines(names);
+    this.#connection = names.of('connection');
+    this.#contentLength = names.of('content-length');
+  }
+
+  /**
+   * @param text - begins with the head, one character per octet
+   * @param end - where its last CRLF CRLF begins
+   * @returns false when it is not for this lane
+   */
+  read(text: string, end: number): boolean {
+    const { lines } = this;
+    if (!this.#readLine(text, end) || !lines.read(text, this.lineEnd, end + 2)) return false;
+    this.contentLength = -1;
+    this.keepAlive = true;
+    const headers: IncomingHttpHeaders = { host: undefined, cookie: undefined, accept: undefined };
+    const head = ++this.#heads;
+    for (let index = 0; index < lines.count; index++) {
+      const name = lines.name(index);
+      // Two of a name: how they are to be joined depends on which it is.
+      if (name.seenIn === head) return false;
+      name.seenIn = head;
+      if (name.isRead) headers[name.lower] = lines.value(text, index);
+      else if (name === this.#contentLength) {
+        const length = lines.value(text, index);
+        if (!CONTENT_LENGTH.test(length)) return false;
+        this.contentLength = Number(length);
+      } else if (name === this.#connection) {
+        const option = lines.value(text, index).toLowerCase();
+        if (option === 'close') this.keepAlive = false;
+        else if (option !== 'keep-alive') return false;
+      } else if (name.fate === 'drop' && FOREIGN.has(name.lower)) return false;
+    }
+    if (headers.host === undefined || !HOST.test(headers.host)) return false;
+    this.headers = headers;
+    return true;
+  }
+
+  /** Without a body, and without saying so, though the method lets expect one: somebody has to say that its length is 0. */
+  get lacksLength(): boolean {
+    return this.contentLength === -1 && EXPECTS_BODY.has(this.method);
+  }
+
+  /** Whether the head that was read last has a header of that lower-cased name. */
+  has(lower: string): boolean {
+    return this.lines.has(lower, this.#heads);
+  }
+
+  #readLine(text: string, end: number): boolean {
+    const space = text.indexOf(' ');
+    if (space < 1 || space > LONGEST_METHOD) return false;
+    const lineEnd = text.indexOf('\r\n');
+    const targetEnd = lineEnd + 2 - VERSION.length;
+    if (lineEnd > end || targetEnd <= space || !text.startsWith(VERSION, targetEnd)) return false;
+    const method = text.slice(0, space);
+    const target = text.slice(space + 1, targetEnd);
+    if (!METHODS.has(method) || !ORIGIN_FORM.test(target)) return false;
+    this.method = method;
+    this.target = target;
+    this.lineEnd = lineEnd + 2;
+    return true;
+  }
+}
