@@ -5,11 +5,14 @@ import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { HEALTH_PATH, RecordingBackend } from './recording-backend.ts';
 
+export const GATEWAY_SECRET = 'a secret of the tests, long enough to be one';
+
 /** A real gateway in this process, with one pool of one recording backend and an agent that keeps no sessions. */
 export class GatewayUnderTest {
   readonly backend: RecordingBackend;
   readonly agent: FakeAgent;
   readonly port: number;
+  readonly adminUrl: string;
   readonly log: RecordedLog;
   readonly #gateway: RunningGateway;
 
@@ -23,15 +26,22 @@ export class GatewayUnderTest {
     this.backend = backend;
     this.agent = agent;
     this.log = log;
+    this.adminUrl = gateway.adminUrl;
     this.port = Number(new URL(gateway.url).port);
   }
 
-  /** @param settings - of the gateway, over ports of its own choice */
-  static async start(settings: ConfigInput['gateway'] = {}): Promise<GatewayUnderTest> {
+  /**
+   * @param settings - of the gateway, over ports of its own choice
+   * @param pool - of the pool, over one backend and a session in the cookie `sid`
+   */
+  static async start(
+    settings: ConfigInput['gateway'] = {},
+    pool: Partial<NonNullable<ConfigInput['pools']>[string]> = {},
+  ): Promise<GatewayUnderTest> {
     const backend = await RecordingBackend.start();
     const agent = await FakeAgent.start({ backend: 'app-1', application: 'app' });
     const config = configSchema.parse({
-      secret: 'a secret of the tests, long enough to be one',
+      secret: GATEWAY_SECRET,
       gateway: { listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, ...settings },
       pools: {
         app: {
@@ -40,6 +50,7 @@ export class GatewayUnderTest {
           ejection: { failures: 1_000_000 },
           health: { path: HEALTH_PATH, rise: 1 },
           backends: { 'app-1': { url: backend.url, agent: agent.url } },
+          ...pool,
         },
       },
     } satisfies ConfigInput);

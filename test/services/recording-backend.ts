@@ -26,8 +26,8 @@ export class RecordedConnection {
   }
 }
 
-/** What to send back, or `undefined` to leave the request without an answer. */
-export type Answer = (request: StrictRequest) => string | Buffer | undefined;
+/** What to send back, or `undefined` to leave the request without an answer, or to write one to the socket oneself. */
+export type Answer = (request: StrictRequest, connection: RecordedConnection) => string | Buffer | undefined;
 
 export const HEALTH_PATH = '/healthz';
 
@@ -41,7 +41,9 @@ export function plainAnswer(request: StrictRequest, body = 'ok'): string {
  */
 export class RecordingBackend {
   readonly url: string;
-  answer: Answer = plainAnswer;
+  answer: Answer = (request) => plainAnswer(request);
+  /** Called with each connection when bytes have come on it, whole requests or not. */
+  heard: (connection: RecordedConnection) => void = () => undefined;
   readonly #server: Server;
   #connections: RecordedConnection[] = [];
   readonly #watchers = new Watchers();
@@ -83,7 +85,8 @@ export class RecordingBackend {
   forget(): void {
     for (const { socket } of this.#connections) socket.destroy();
     this.#connections = [];
-    this.answer = plainAnswer;
+    this.answer = (request) => plainAnswer(request);
+    this.heard = () => undefined;
   }
 
   async stop(): Promise<void> {
@@ -98,10 +101,12 @@ export class RecordingBackend {
     let answered = 0;
     socket.on('data', (chunk: Buffer) => {
       connection.append(chunk);
+      this.heard(connection);
       const { messages } = connection.read();
       for (const request of messages.slice(answered)) {
         answered += 1;
-        const answer = request.target === HEALTH_PATH ? plainAnswer(request) : this.answer(request);
+        const answer =
+          request.target === HEALTH_PATH ? plainAnswer(request) : this.answer(request, connection);
         if (answer !== undefined) socket.write(answer, 'latin1');
       }
       this.#watchers.look();

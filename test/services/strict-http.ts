@@ -4,6 +4,8 @@
  * All text is latin1, one character per octet.
  */
 export interface StrictHead {
+  /** Start line and header lines as received, without their line ends. */
+  readonly lines: readonly string[];
   /** Names in lower case, in the order received. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
@@ -18,6 +20,7 @@ export interface StrictRequest extends StrictHead {
 export interface StrictResponse extends StrictHead {
   readonly status: number;
   readonly body: string;
+  readonly trailers: readonly (readonly [name: string, value: string])[];
 }
 
 /** What a run of bytes on one connection is made of. */
@@ -43,38 +46,49 @@ const FIELD_LINE = new RegExp(
 /** Reads every request on one connection. */
 export function readRequests(bytes: Buffer): Reading<StrictRequest> {
   return readMessages(bytes, (cursor) => {
-    const match = REQUEST_LINE.exec(cursor.line());
+    const line = cursor.line();
+    const match = REQUEST_LINE.exec(line);
     if (!match) throw new Violation('malformed request line');
-    const headers = readFields(cursor);
+    const { headers, lines } = readHead(cursor, line);
     if (valuesOf(headers, 'host').length !== 1) throw new Violation('not exactly one Host');
     const { body, trailers } = readBody(cursor, headers, 'none');
-    return { method: match[1] ?? '', target: match[2] ?? '', headers, body, trailers };
+    return { method: match[1] ?? '', target: match[2] ?? '', headers, lines, body, trailers };
   });
 }
 
 /**
- * Reads every final response on one connection; interim ones (1xx) are left out.
+ * Reads every response on one connection, interim ones (1xx) too.
  *
  * @param methods - methods of the requests they answer, in order: an answer to HEAD has no body
  * @param closed - whether the connection has ended, which ends a body of unknown length
  */
-export function readResponses(
+export function readAllResponses(
   bytes: Buffer,
   methods: readonly string[],
   closed: boolean,
 ): Reading<StrictResponse> {
   let answered = 0;
-  const reading = readMessages(bytes, (cursor) => {
-    const match = STATUS_LINE.exec(cursor.line());
+  return readMessages(bytes, (cursor) => {
+    const line = cursor.line();
+    const match = STATUS_LINE.exec(line);
     if (!match) throw new Violation('malformed status line');
     const status = Number(match[1]);
-    const headers = readFields(cursor);
-    if (status < 200) return { status, headers, body: '' };
+    const head = { status, ...readHead(cursor, line) };
+    if (status < 200) return { ...head, body: '', trailers: [] };
     const bodiless = methods[answered] === 'HEAD' || status === 204 || status === 304;
     answered += 1;
-    if (bodiless) return { status, headers, body: '' };
-    return { status, headers, body: readBody(cursor, headers, closed ? 'to the end' : 'unknown').body };
+    if (bodiless) return { ...head, body: '', trailers: [] };
+    return { ...head, ...readBody(cursor, head.headers, closed ? 'to the end' : 'unknown') };
   });
+}
+
+/** Like {@link readAllResponses}, with interim ones left out. */
+export function readResponses(
+  bytes: Buffer,
+  methods: readonly string[],
+  closed: boolean,
+): Reading<StrictResponse> {
+  const reading = readAllResponses(bytes, methods, closed);
   return { ...reading, messages: reading.messages.filter(({ status }) => status >= 200) };
 }
 
@@ -133,6 +147,13 @@ class Cursor {
   takeAll(): string {
     return this.take(this.text.length - this.position);
   }
+}
+
+function readHead(cursor: Cursor, startLine: string): StrictHead {
+  const begin = cursor.position;
+  const headers = readFields(cursor);
+  const text = cursor.text.slice(begin, cursor.position - 2);
+  return { headers, lines: [startLine, ...text.split('\r\n').slice(0, -1)] };
 }
 
 function readFields(cursor: Cursor): (readonly [string, string])[] {
