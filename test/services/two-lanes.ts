@@ -56,6 +56,19 @@ export interface Observed {
   readonly isKept: boolean;
 }
 
+/** The client has no whole answer, and knows it. */
+export function isCutOff({ statuses }: Observed): boolean {
+  return statuses.length === 0;
+}
+
+/**
+ * The client knows that the app server failed. How, is a matter of timing where an answer breaks off: it may get 502, or, when the
+ * head has gone out, that head and the end of the connection.
+ */
+export function isBroken(observed: Observed): boolean {
+  return isCutOff(observed) || observed.statuses[0] === 502;
+}
+
 const SENTINEL = '/sentinel';
 const sentinel = head(`GET ${SENTINEL} HTTP/1.1`, 'Host: app.test', 'Connection: close');
 
