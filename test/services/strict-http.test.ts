@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { readRequests, readResponses } from './strict-http.ts';
+import { readAllResponses, readRequests, readResponses } from './strict-http.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 
@@ -82,6 +82,17 @@ describe('the strict response reader', () => {
       [200, 204],
     );
     assert.equal(reading.rest, '');
+  });
+
+  test('gives interim responses when asked for all, and heads as they were received', () => {
+    const text = 'HTTP/1.1 103 Early Hints\r\nlink:a\r\n\r\nHTTP/1.1 204 No\r\nX-Mine:  b \r\n\r\n';
+    assert.deepEqual(
+      readAllResponses(bytes(text), [], false).messages.map(({ lines }) => lines),
+      [
+        ['HTTP/1.1 103 Early Hints', 'link:a'],
+        ['HTTP/1.1 204 No', 'X-Mine:  b '],
+      ],
+    );
   });
 
   test('a body of unknown length ends with the connection', () => {
