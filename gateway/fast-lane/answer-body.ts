@@ -8,7 +8,7 @@ export type Framing = 'none' | 'length' | 'chunks' | 'close';
 export function framingOf(method: string, { status, isChunked, contentLength }: AnswerHeadReader): Framing {
   if (!mayHaveBody(method, status)) return 'none';
   if (isChunked) return 'chunks';
-  return contentLength === -1 ? 'close' : 'length';
+  return contentLength === undefined ? 'close' : 'length';
 }
 
 /** Finds the end of an answer's body as it arrives, and what of each piece is to be sent on. */

@@ -2,13 +2,18 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { AnswerHead } from '../delivery/answer-rules.ts';
 import { HOP_BY_HOP, nominatedHeaders } from '../forwarding/hop-by-hop.ts';
 import { CONTENT_LENGTH } from '../forwarding/request-check.ts';
-import { backendResponseHeaders } from '../forwarding/response-headers.ts';
+import { backendResponseHeaders, mayHaveBody } from '../forwarding/response-headers.ts';
 import { FieldLines } from './field-lines.ts';
 import { FieldNames } from './field-names.ts';
 
 type AnswerFieldFate = 'forward' | 'drop';
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/;
+/** As many as fit into the largest head with three octets each and their ends. */
+const MOST_FIELDS = 4_096;
+const KEEP_ALIVE = /(?:^|[\s,])keep-alive(?:[\s,]|$)/;
+const CLOSE = /(?:^|[\s,])close(?:[\s,]|$)/;
+const TIMEOUT = /(?:^|[\s,])timeout=(\d{1,9})(?:[\s,]|$)/i;
 /** What decisions read of every answer; a pool's rules add to it. */
 const READ = ['content-type', 'date'] as const;
 const READ_ONCE: ReadonlySet<string> = new Set(READ);
@@ -19,11 +24,12 @@ export class AnswerHeadReader implements AnswerHead {
   reason = '';
   /** Only those that decisions read. */
   headers: IncomingHttpHeaders = {};
-  /** -1: not given, or overridden by chunks. */
-  contentLength = -1;
+  contentLength: number | undefined;
   isChunked = false;
-  /** The backend keeps its connection. */
+  /** The backend keeps its connection, and says where its answer ends without closing it. */
   keepAlive = true;
+  /** How long the backend keeps a connection that is idle, milliseconds; `Infinity`: it does not say. */
+  keepsForMs = Number.POSITIVE_INFINITY;
   readonly lines: FieldLines<AnswerFieldFate>;
   /** Headers that this answer's Connection header names. */
   #nominated: ReadonlySet<string> | undefined;
@@ -31,6 +37,7 @@ export class AnswerHeadReader implements AnswerHead {
   readonly #contentLength;
   readonly #transferEncoding;
   readonly #setCookie;
+  readonly #keepAlive;
 
   /** @param alsoRead - lower-cased names of further headers that decisions read */
   constructor(alsoRead: Iterable<string>) {
@@ -40,11 +47,12 @@ export class AnswerHeadReader implements AnswerHead {
     const names = new FieldNames<AnswerFieldFate>([...framing, ...HOP_BY_HOP, ...read], fateOf, (name) =>
       read.has(name),
     );
-    this.lines = new FieldLines(names);
+    this.lines = new FieldLines(names, MOST_FIELDS);
     this.#connection = names.of('connection');
     this.#contentLength = names.of('content-length');
     this.#transferEncoding = names.of('transfer-encoding');
     this.#setCookie = names.of('set-cookie');
+    this.#keepAlive = names.of('keep-alive');
   }
 
   /**
@@ -58,8 +66,9 @@ export class AnswerHeadReader implements AnswerHead {
     if (!line || !lines.read(text, line[0].length, end + 2)) return false;
     this.status = Number(line[2]);
     this.reason = line[3] ?? '';
-    this.keepAlive = line[1] === '1';
-    this.contentLength = -1;
+    const isOld = line[1] === '0';
+    this.keepsForMs = Number.POSITIVE_INFINITY;
+    this.contentLength = undefined;
     this.isChunked = false;
     this.#nominated = undefined;
     const headers: IncomingHttpHeaders = { 'content-type': undefined, 'set-cookie': undefined };
@@ -77,7 +86,7 @@ export class AnswerHeadReader implements AnswerHead {
         headers['set-cookie'].push(lines.value(text, index));
       } else if (name === this.#contentLength) {
         const length = lines.value(text, index);
-        if (this.contentLength !== -1 || !CONTENT_LENGTH.test(length)) return false;
+        if (this.contentLength !== undefined || !CONTENT_LENGTH.test(length)) return false;
         this.contentLength = Number(length);
       } else if (name === this.#transferEncoding) {
         if (this.isChunked || lines.value(text, index).toLowerCase() !== 'chunked') return false;
@@ -85,13 +94,20 @@ export class AnswerHeadReader implements AnswerHead {
       } else if (name === this.#connection) {
         const options = lines.value(text, index);
         connection = connection === undefined ? options : `${connection}, ${options}`;
+      } else if (name === this.#keepAlive) {
+        const seconds = TIMEOUT.exec(lines.value(text, index))?.[1];
+        if (seconds !== undefined) this.keepsForMs = Number(seconds) * 1000;
       }
     }
-    if (connection !== undefined) this.#readConnection(connection);
-    if (this.isChunked) {
-      // Both of them: somebody in between may have gone by the other one.
-      if (this.contentLength !== -1) return false;
-    }
+    // Both of them: somebody in between may have gone by the other one.
+    if (this.isChunked && this.contentLength !== undefined) return false;
+    const options = connection?.toLowerCase() ?? '';
+    this.#nominated = options === 'keep-alive' ? undefined : nominatedHeaders(options);
+    this.keepAlive = isOld ? KEEP_ALIVE.test(options) : !CLOSE.test(options);
+    const isDelimited =
+      this.isChunked || this.contentLength !== undefined || !mayHaveBody('GET', this.status);
+    // To HEAD as well: a backend that does not say how long its body is may send one.
+    if (!isDelimited) this.keepAlive = false;
     this.headers = headers;
     return true;
   }
@@ -127,13 +143,6 @@ export class AnswerHeadReader implements AnswerHead {
       raw.push(text.slice(start, text.indexOf(':', start)), lines.value(text, index));
     }
     return raw;
-  }
-
-  #readConnection(connection: string): void {
-    const options = connection.toLowerCase();
-    if (options === 'keep-alive') return;
-    if (options.split(',').some((option) => option.trim() === 'close')) this.keepAlive = false;
-    this.#nominated = nominatedHeaders(options);
   }
 }
 

@@ -111,29 +111,14 @@ export class AnswerWriter {
   }
 
   error({ status, headers, body }: ErrorAnswer): void {
-    const lines = joined(Object.entries(headers).flat());
     const text = Buffer.from(body, 'utf8').toString('latin1');
-    const isHead = this.#delivery.method === 'HEAD';
-    const head = this.#head(
-      status,
-      STATUS_CODES[status] ?? 'Error',
-      lines,
-      false,
-      isHead ? 'none' : 'length',
-      text.length,
-    );
-    this.#socket.write(isHead ? head : head + text, 'latin1');
+    const lines = `${joined(Object.entries(headers).flat())}Content-Length: ${text.length}\r\n`;
+    const head = this.#head(status, STATUS_CODES[status] ?? 'Error', lines, false, 'length');
+    this.#socket.write(this.#delivery.method === 'HEAD' ? head : head + text, 'latin1');
   }
 
-  /** As Node writes it. @param length - of a body that has no Content-Length yet */
-  #head(
-    status: number,
-    reason: string,
-    lines: string,
-    hasDate: boolean,
-    framing: Framing,
-    length?: number,
-  ): string {
+  /** As Node writes it. */
+  #head(status: number, reason: string, lines: string, hasDate: boolean, framing: Framing): string {
     const { counters, clock, keepAliveLines } = this.#parts;
     this.status = status;
     this.#makesChunks = framing === 'close';
@@ -141,8 +126,7 @@ export class AnswerWriter {
     const date = hasDate ? '' : `Date: ${clock.date}\r\n`;
     const connection = this.keepAlive ? keepAliveLines : 'Connection: close\r\n';
     const coding = framing === 'chunks' || framing === 'close' ? 'Transfer-Encoding: chunked\r\n' : '';
-    const lengthLine = length === undefined || framing === 'none' ? '' : `Content-Length: ${length}\r\n`;
-    return `HTTP/1.1 ${status} ${reason}\r\n${lines}${date}${connection}${lengthLine}${coding}\r\n`;
+    return `HTTP/1.1 ${status} ${reason}\r\n${lines}${date}${connection}${coding}\r\n`;
   }
 
   #chunkOf(data: string): string {

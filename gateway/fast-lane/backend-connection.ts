@@ -39,6 +39,8 @@ export class BackendConnection {
   /** Has carried a request before: the backend may have closed it meanwhile. */
   isReused = false;
   isConnected = false;
+  /** `performance.now()`: the backend has said that it will close the connection, if it is idle, soon after. */
+  goodUntil = Number.POSITIVE_INFINITY;
   #user: BackendUser | undefined;
   readonly #onIdleLoss: (connection: BackendConnection) => void;
   #error: Error | undefined;

@@ -3,6 +3,8 @@ import { BackendConnection, type BackendUser, ReadBuffer } from './backend-conne
 
 /** Idle connections kept to one backend. */
 const MOST_IDLE = 256;
+/** A connection is not used any more so long before its backend closes it: the request would be on its way by then. */
+const MARGIN_MS = 1_000;
 
 /**
  * Keep-alive connections of the lane to all backends. Last in, first out: what was used a moment ago is the least likely to have
@@ -18,15 +20,26 @@ export class BackendPool {
   };
 
   take(backend: Backend, user: BackendUser): BackendConnection {
-    const connection = this.#idle.get(backend)?.pop();
-    if (!connection) return new BackendConnection(backend, user, this.memory, this.#onIdleLoss);
-    connection.use(user);
-    return connection;
+    const idle = this.#idle.get(backend);
+    for (let connection = idle?.pop(); connection; connection = idle?.pop()) {
+      if (connection.goodUntil === Number.POSITIVE_INFINITY || connection.goodUntil > performance.now()) {
+        connection.use(user);
+        return connection;
+      }
+      connection.destroy();
+    }
+    return new BackendConnection(backend, user, this.memory, this.#onIdleLoss);
   }
 
-  /** The connection has no more to do with its last request, and can take another. */
-  giveBack(connection: BackendConnection): void {
+  /**
+   * The connection has no more to do with its last request, and can take another.
+   *
+   * @param keepsForMs - how long its backend has said that it keeps it; `Infinity`: it has not said
+   */
+  giveBack(connection: BackendConnection, keepsForMs: number): void {
     connection.free();
+    connection.goodUntil =
+      keepsForMs === Number.POSITIVE_INFINITY ? keepsForMs : performance.now() + keepsForMs - MARGIN_MS;
     // Or nobody would hear that the backend has closed it.
     if (connection.socket.isPaused()) connection.socket.resume();
     let idle = this.#idle.get(connection.backend);

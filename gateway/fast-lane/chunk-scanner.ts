@@ -1,4 +1,4 @@
-import { CR, FIELD_VALUE, HEX, LF, SEMICOLON } from './octets.ts';
+import { COLON, CR, FIELD_VALUE, HEX, LF, SEMICOLON, TOKEN } from './octets.ts';
 
 /** Hexadecimal digits of a chunk's size, leading zeros among them. */
 const MOST_DIGITS = 13;
@@ -17,8 +17,13 @@ const AT = {
   trailer: 8,
   trailerLf: 9,
   lastLf: 10,
+  trailerName: 11,
 } as const;
 type State = (typeof AT)[keyof typeof AT];
+
+/** States whose octets are sent on where frames are wanted. */
+const UNWANTED: readonly State[] = [AT.extension, AT.trailerName, AT.trailer, AT.trailerLf];
+const WANTED = Uint8Array.from(Object.values(AT), (state) => Number(!UNWANTED.includes(state)));
 
 /**
  * Finds its way through a chunked body (RFC 9112, 7.1) that arrives in pieces of any size, and says what of it is to be sent on:
@@ -80,7 +85,7 @@ export class ChunkScanner {
 
   #isWanted(): boolean {
     if (!this.#wantsFrames) return this.#at === AT.data;
-    return this.#at !== AT.extension && this.#at !== AT.trailer && this.#at !== AT.trailerLf;
+    return WANTED[this.#at] === 1;
   }
 
   #take(from: number, to: number): -1 {
@@ -116,8 +121,10 @@ export class ChunkScanner {
         return octet === LF;
       case AT.trailerStart:
         if (octet === CR) this.#at = AT.lastLf;
-        else return FIELD_VALUE[octet] === 1 && this.#spend(AT.trailer);
+        else return TOKEN[octet] === 1 && this.#spend(AT.trailerName);
         return true;
+      case AT.trailerName:
+        return octet === COLON ? this.#spend(AT.trailer) : TOKEN[octet] === 1 && this.#spend(AT.trailerName);
       case AT.trailer:
         if (octet === CR) this.#at = AT.trailerLf;
         else return FIELD_VALUE[octet] === 1 && this.#spend(AT.trailer);

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { AnswerPlan } from '../delivery/answer-rules.ts';
 import type { Delivery, LaneRequest, Miss } from '../delivery/delivery.ts';
+import { announcesVoidBody } from '../forwarding/response-headers.ts';
 import type { Destination } from '../routing/destinations.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
 import { AnswerBody, framingOf } from './answer-body.ts';
@@ -12,8 +13,8 @@ import { forwardedHead } from './forwarded-head.ts';
 import { END_OF_HEAD, mayBecomeHead } from './head-end.ts';
 import type { LaneParts } from './lane-parts.ts';
 
-/** Largest head of an answer, octets; as much as Node's client takes. */
-const MOST_ANSWER_HEAD = 16 * 1024;
+/** Largest head of an answer, octets; as much as Node's client takes of one long header. */
+const MOST_ANSWER_HEAD = 16 * 1024 + 24;
 /** Up to here, a head and what there is of its body are sent as one string, which costs less than two writes. */
 const SMALL = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
@@ -28,6 +29,8 @@ type Phase =
   /** Its answer is here, and somebody has been asked whether it may go out. */
   | 'checking'
   | 'streaming'
+  /** Its answer is out, and the rest of its body is still to come. */
+  | 'answered'
   | 'over';
 
 /** One request on its way through the fast lane, and its answer. */
@@ -59,6 +62,7 @@ export class FastExchange implements LaneRequest, BackendUser {
   #late: Buffer[] = [];
   /** The backend's connection can have another request when this answer has been read. */
   #backendKeeps = false;
+  #keepsForMs = Number.POSITIVE_INFINITY;
   /** What the backend closed while the answer was being checked. */
   #isCut = false;
 
@@ -167,7 +171,8 @@ export class FastExchange implements LaneRequest, BackendUser {
     const connection = this.#connection;
     if (connection?.isConnected) {
       if (!connection.socket.write(piece)) this.#client.pause();
-      if (this.#phase === 'sent') this.#waitForBackend();
+      if (this.#phase === 'answered' && this.bodyLeft === 0) this.#finish();
+      else if (this.#phase === 'sent' || this.#phase === 'answered') this.#waitForBackend();
       return;
     }
     // It was on its way when the client was paused.
@@ -185,6 +190,8 @@ export class FastExchange implements LaneRequest, BackendUser {
     if (!connection) return;
     if (this.#phase === 'checking') {
       this.#isCut = true;
+    } else if (this.#phase === 'answered') {
+      this.#finish();
     } else if (this.#phase !== 'sent') {
       this.#breakOff();
     } else if (!connection.isConnected) {
@@ -229,10 +236,16 @@ export class FastExchange implements LaneRequest, BackendUser {
       case 'holding':
         this.#hold(piece, 0);
         break;
+      case 'answered':
+        // Whatever that is, nobody has asked for it.
+        this.#backendKeeps = false;
+        this.#finish();
+        break;
     }
   }
 
   backendEnded(): void {
+    if (this.#phase === 'answered') this.#finish();
     // An answer without a length ends here, and only so.
     if (this.#body?.framing !== 'close') return;
     this.#body.close();
@@ -272,12 +285,14 @@ export class FastExchange implements LaneRequest, BackendUser {
   #answered(text: string, bytes: Buffer, bodyStart: number): void {
     const { answerHeads, rules } = this.#parts;
     const delivery = this.#delivery;
-    delivery.answered(answerHeads.status);
+    const { status } = answerHeads;
+    delivery.answered(status);
     const plan = rules.plan(delivery, answerHeads);
     this.#plan = plan;
     const framing = framingOf(delivery.method, answerHeads);
-    this.#backendKeeps = answerHeads.keepAlive && framing !== 'close';
-    this.#body = new AnswerBody(framing, answerHeads.contentLength, plan.hold ? 'data' : 'frames');
+    this.#backendKeeps = answerHeads.keepAlive && !announcesVoidBody(delivery.method, status, answerHeads);
+    this.#keepsForMs = answerHeads.keepsForMs;
+    this.#body = new AnswerBody(framing, answerHeads.contentLength ?? 0, plan.hold ? 'data' : 'frames');
     if (plan.hold) {
       this.#keepHead(text);
       this.#phase = 'holding';
@@ -414,9 +429,19 @@ export class FastExchange implements LaneRequest, BackendUser {
     if (plan?.hold && this.#heldLength > this.#parts.spoolLimit) {
       rules.releaseLate(this.#delivery, plan, plan.hold);
     }
+    deliveries.end(this.#delivery, this.#writer.status, true);
+    if (this.bodyLeft > 0 && this.#connection && this.#writer.keepAlive && this.#backendKeeps) {
+      // The backend has said early what it had to say. It may read on, and if it does, its connection is good for more.
+      this.#phase = 'answered';
+      this.#waitForBackend();
+      return;
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
     this.#giveConnectionBack();
     this.#phase = 'over';
-    deliveries.end(this.#delivery, this.#writer.status, true);
     this.#client.exchangeOver(this.#writer.keepAlive, this.bodyLeft);
   }
 
@@ -443,7 +468,9 @@ export class FastExchange implements LaneRequest, BackendUser {
 
   late(): void {
     this.dueAt = Number.POSITIVE_INFINITY;
-    if (this.#phase !== 'sent') {
+    if (this.#phase === 'answered') {
+      this.cut();
+    } else if (this.#phase !== 'sent') {
       this.#breakOff();
     } else if (!this.#connection?.isConnected) {
       const error = new StickshiftError('CONNECT_TIMEOUT', 'no connection in time');
@@ -467,9 +494,9 @@ export class FastExchange implements LaneRequest, BackendUser {
     }
     this.#dropConnection();
     this.#phase = 'over';
-    // Whatever is left of the request's body is not worth waiting for, and a head that was refused may be followed by what was
-    // meant to be read as another request.
-    if (this.bodyLeft > 0 || answer.status === 400) this.#writer.keepAlive = false;
+    // A body that nobody has read is not worth waiting for, and a head that was refused may be followed by what was meant to be read
+    // as another request.
+    if (this.bodyLeft > 0 || this.#bodyKept || answer.status === 400) this.#writer.keepAlive = false;
     this.#writer.error(answer);
     this.#parts.deliveries.end(this.#delivery, answer.status, true);
     this.#client.exchangeOver(this.#writer.keepAlive, this.bodyLeft);
@@ -511,8 +538,11 @@ export class FastExchange implements LaneRequest, BackendUser {
     const connection = this.#connection;
     this.#connection = undefined;
     if (!connection) return;
-    if (this.#backendKeeps && this.bodyLeft === 0) this.#parts.backends.giveBack(connection);
-    else connection.destroy();
+    if (this.#backendKeeps && this.bodyLeft === 0) {
+      this.#parts.backends.giveBack(connection, this.#keepsForMs);
+      return;
+    }
+    connection.destroy();
   }
 
   #dropConnection(): void {

@@ -1,9 +1,6 @@
 import type { FieldName, FieldNames } from './field-names.ts';
 import { COLON, CR, FIELD_VALUE, LF, SPACE, TAB, TOKEN } from './octets.ts';
 
-/** More fields than any honest head has. */
-const MOST_FIELDS = 128;
-
 /**
  * The field lines of one head, as offsets into its text. One object serves every head of a lane in turn: what it says is of the
  * head that was read last, until the next one is read.
@@ -12,16 +9,21 @@ export class FieldLines<Fate extends string> {
   count = 0;
   readonly names: FieldName<Fate>[] = [];
   /** Where a line begins. */
-  readonly start = new Int32Array(MOST_FIELDS);
-  readonly valueStart = new Int32Array(MOST_FIELDS);
+  readonly start: Int32Array;
+  readonly valueStart: Int32Array;
   /** Without blanks at its end. */
-  readonly valueEnd = new Int32Array(MOST_FIELDS);
+  readonly valueEnd: Int32Array;
   /** Behind the CRLF. */
-  readonly end = new Int32Array(MOST_FIELDS);
+  readonly end: Int32Array;
   readonly #known: FieldNames<Fate>;
 
-  constructor(known: FieldNames<Fate>) {
+  /** @param limit - most lines in a head */
+  constructor(known: FieldNames<Fate>, limit: number) {
     this.#known = known;
+    this.start = new Int32Array(limit);
+    this.valueStart = new Int32Array(limit);
+    this.valueEnd = new Int32Array(limit);
+    this.end = new Int32Array(limit);
   }
 
   /**
@@ -36,7 +38,7 @@ export class FieldLines<Fate extends string> {
     let at = from;
     let count = 0;
     while (at < end) {
-      if (count === MOST_FIELDS) return false;
+      if (count === this.start.length) return false;
       const start = at;
       while (TOKEN[text.charCodeAt(at)] === 1) at++;
       if (at === start || text.charCodeAt(at) !== COLON) return false;

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHeadReader } from './request-head.ts';
 
-const LAST_LINES = 'Connection: keep-alive\r\n\r\n';
-const LAST_LINES_WITH_LENGTH = `Content-Length: 0\r\n${LAST_LINES}`;
+const CONNECTION = 'Connection: keep-alive\r\n';
+const END = `${CONNECTION}\r\n`;
 
 /**
  * The head for the backend: the client's own lines, names in lower case, as the full lane sends them.
@@ -39,5 +39,19 @@ export function forwardedHead(
     const value = forwarded[name];
     if (value !== undefined && !reader.has(name)) head += `${name}: ${value}\r\n`;
   }
-  return head + (reader.lacksLength ? LAST_LINES_WITH_LENGTH : LAST_LINES);
+  return head + (reader.contentLength === -1 ? withoutLength(reader.method) : END);
+}
+
+/** Where a method lets expect a body, somebody has to say that there is none. As Node and http-proxy-3 say it in the full lane. */
+function withoutLength(method: string): string {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+      return END;
+    case 'DELETE':
+    case 'OPTIONS':
+      return `content-length: 0\r\n${END}`;
+    default:
+      return `${CONNECTION}Content-Length: 0\r\n\r\n`;
+  }
 }

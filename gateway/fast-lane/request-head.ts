@@ -7,12 +7,31 @@ import { FieldNames } from './field-names.ts';
 
 /** Others are for the full lane, or nobody's. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-const EXPECTS_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+/** More fields than any ordinary request has. */
+const MOST_FIELDS = 128;
 const LONGEST_METHOD = 7;
 const VERSION = ' HTTP/1.1\r\n';
 
 /** Requests with one of these take the full lane. */
-const FOREIGN: ReadonlySet<string> = new Set(['transfer-encoding', 'upgrade', 'expect', 'http2-settings']);
+const FOREIGN: ReadonlySet<string> = new Set([
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'http2-settings',
+  // Node takes it for Connection.
+  'proxy-connection',
+  // Means something else to an object.
+  '__proto__',
+]);
+/** An object puts these first. */
+const INDEX = /^\d+$/;
+
+/** `foreign`: the full lane is to see it. */
+type FieldFate = RequestFieldFate | 'foreign';
+
+function fateOf(lower: string): FieldFate {
+  return FOREIGN.has(lower) || INDEX.test(lower) ? 'foreign' : requestFieldFate(lower);
+}
 
 /** What decisions read of every request; a pool's rules and the propagators of trace context add to it. */
 const READ = ['host', 'cookie', 'accept'] as const;
@@ -32,7 +51,7 @@ export class RequestHeadReader implements RequestHead {
   keepAlive = true;
   /** Behind the CRLF of the request line. */
   lineEnd = 0;
-  readonly lines: FieldLines<RequestFieldFate>;
+  readonly lines: FieldLines<FieldFate>;
   readonly #connection;
   readonly #contentLength;
   #heads = 0;
@@ -41,8 +60,8 @@ export class RequestHeadReader implements RequestHead {
   constructor(alsoRead: Iterable<string>) {
     const read = new Set<string>([...READ, ...alsoRead]);
     const framing = ['host', 'connection', 'content-length', ...FOREIGN];
-    const names = new FieldNames([...framing, ...read], requestFieldFate, (name) => read.has(name));
-    this.lines = new FieldLines(names);
+    const names = new FieldNames([...framing, ...read], fateOf, (name) => read.has(name));
+    this.lines = new FieldLines(names, MOST_FIELDS);
     this.#connection = names.of('connection');
     this.#contentLength = names.of('content-length');
   }
@@ -73,16 +92,11 @@ export class RequestHeadReader implements RequestHead {
         const option = lines.value(text, index).toLowerCase();
         if (option === 'close') this.keepAlive = false;
         else if (option !== 'keep-alive') return false;
-      } else if (name.fate === 'drop' && FOREIGN.has(name.lower)) return false;
+      } else if (name.fate === 'foreign') return false;
     }
     if (headers.host === undefined || !HOST.test(headers.host)) return false;
     this.headers = headers;
     return true;
-  }
-
-  /** Without a body, and without saying so, though the method lets expect one: somebody has to say that its length is 0. */
-  get lacksLength(): boolean {
-    return this.contentLength === -1 && EXPECTS_BODY.has(this.method);
   }
 
   /** Whether the head that was read last has a header of that lower-cased name. */

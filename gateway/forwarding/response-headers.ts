@@ -48,3 +48,16 @@ export function backendResponseHeaders(rawHeaders: readonly string[]): string[] 
 export function mayHaveBody(method: string, status: number): boolean {
   return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
 }
+
+/**
+ * Whether an answer that has no body announces one all the same, as answers to HEAD do. A backend that gets this wrong sends it, and
+ * somebody else's next request on the connection would have it for an answer: so there must be no next request.
+ *
+ */
+export function announcesVoidBody(
+  method: string,
+  status: number,
+  { contentLength, isChunked }: { readonly contentLength: number | undefined; readonly isChunked: boolean },
+): boolean {
+  return !mayHaveBody(method, status) && (isChunked || (contentLength !== undefined && contentLength > 0));
+}

@@ -4,7 +4,7 @@ import type { AnsweredBinding } from '../affinity/binding-cookie.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { AnswerPlan, AnswerRules } from '../delivery/answer-rules.ts';
 import { privateCacheControl } from '../forwarding/private-cache-control.ts';
-import { backendResponseHeaders, mayHaveBody } from '../forwarding/response-headers.ts';
+import { announcesVoidBody, backendResponseHeaders, mayHaveBody } from '../forwarding/response-headers.ts';
 import type { HoldDecision } from '../hold/hold-rules.ts';
 import { spool } from '../hold/spool.ts';
 import type { FullLaneExchange } from './exchange.ts';
@@ -36,6 +36,11 @@ export class AnswerRelay {
     const { delivery } = exchange;
     const plan = rules.plan(delivery, { status: answer.statusCode ?? 502, headers: answer.headers });
     request.setTimeout(plan.endless ? 0 : idleTimeoutMs);
+    const { 'content-length': length, 'transfer-encoding': coding } = answer.headers;
+    const contentLength = length === undefined ? undefined : Number(length);
+    const announced = { contentLength, isChunked: coding !== undefined };
+    if (announcesVoidBody(delivery.method, answer.statusCode ?? 0, announced))
+      request.shouldKeepAlive = false;
     if (plan.hold) return this.#hold(exchange, answer, plan, plan.hold);
     const checking = rules.check(delivery, plan.namesSession);
     if (checking) await checking;

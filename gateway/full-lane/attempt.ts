@@ -38,6 +38,12 @@ class Attempt {
   assign(request: ClientRequest, socket: Socket, timeouts: AttemptTimeouts): void {
     this.request = request;
     request.setTimeout(timeouts.firstByte, () => this.abandon('BACKEND_TIMEOUT', 'no first byte in time'));
+    // Nobody asked for another protocol, and without a listener nobody would hear of the end of this one.
+    request.once('upgrade', (_, upgraded) => {
+      upgraded.destroy();
+      const error = new StickshiftError('BACKEND_INVALID', 'the backend switched protocols unasked');
+      this.settle({ kind: 'failed', error });
+    });
     if (!socket.connecting) {
       this.#onConnected();
       return;

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -6,6 +6,7 @@ import type { Deliveries } from '../delivery/deliveries.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
+import { answerFlaw } from '../forwarding/response-check.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
 import type { AnswerRelay } from './answer-relay.ts';
 import type { AttemptSender } from './attempt.ts';
@@ -54,8 +55,17 @@ export class FullLane {
   };
 
   #begin(request: IncomingMessage, response: ServerResponse): void {
-    const { deliveries, sender } = this.#options;
     if (this.#closing.has(request.socket) || request.socket.destroyed) return;
+    const delivery = this.#open(request, response);
+    delivery.trace.run(() =>
+      this.#serve(request, response, delivery).catch((error: unknown) => {
+        this.#fail(response, asStickshiftError(error));
+      }),
+    );
+  }
+
+  #open(request: IncomingMessage, response: ServerResponse): Delivery {
+    const { deliveries, sender } = this.#options;
     if (deliveries.stopping) response.shouldKeepAlive = false;
     const method = request.method ?? 'HTTP';
     const trace = new RequestTrace(method, request);
@@ -76,15 +86,12 @@ export class FullLane {
         response.writableFinished,
       );
     });
-    trace.run(() =>
-      this.#serve(request, response, delivery).catch((error: unknown) => {
-        this.#fail(response, asStickshiftError(error));
-      }),
-    );
+    return delivery;
   }
 
-  /** Gives up a request whose body did not parse. */
+  /** Gives up a request whose body did not parse, and which may not have begun: it was read together with the one before. */
   refuse(response: ServerResponse, failure: StickshiftError): void {
+    if (!this.#active.has(response)) this.#open(response.req, response);
     this.#fail(response, failure);
   }
 
@@ -94,8 +101,8 @@ export class FullLane {
     request.url = head.target;
     const client = headers.client(request);
     const chunked = request.headers['transfer-encoding'] !== undefined;
-    const hasBody = chunked || Number(request.headers['content-length'] ?? 0) > 0;
     const forwarded = headers.forBackend(request, client);
+    if (hasBody(request)) this.#watchBody(request, response);
     let measured: Buffer | undefined;
     if (needsMeasuredBody(request)) {
       measured = await measureBody(request, measuredBodyLimit);
@@ -103,7 +110,6 @@ export class FullLane {
     } else if (chunked) {
       forwarded['transfer-encoding'] = 'chunked';
     }
-    if (hasBody && !measured) this.#watchBody(request, response);
     // As late as can be: what came before may have taken its time, and the session may have moved meanwhile.
     delivery.begin(head, client.encrypted);
     await this.#sendUntilTaken({
@@ -111,7 +117,7 @@ export class FullLane {
       request,
       response,
       forwarded,
-      body: () => (measured ? new MeasuredBody(measured) : new ClientBody(request, hasBody)),
+      body: () => (measured ? new MeasuredBody(measured) : new ClientBody(request, hasBody(request))),
     });
   }
 
@@ -126,10 +132,15 @@ export class FullLane {
       const outcome = await sender.send(request, response, delivery, exchange.body());
       if (outcome.kind === 'client-gone') return;
       if (outcome.kind === 'answered') {
-        delivery.answered(outcome.answer.statusCode ?? 0);
-        return relay.relay(exchange, outcome.request, outcome.answer);
+        const flaw = answerFlaw(outcome.answer);
+        if (!flaw) {
+          delivery.answered(outcome.answer.statusCode ?? 0);
+          return relay.relay(exchange, outcome.request, outcome.answer);
+        }
+        delivery.missed({ kind: 'failed', error: flaw });
+      } else {
+        delivery.missed(outcome);
       }
-      delivery.missed(outcome);
     }
   }
 
@@ -160,13 +171,21 @@ export class FullLane {
       return;
     }
     counters.countResponse(status);
-    // Whatever is left of the request's body is not worth waiting for, and a head that was refused may be followed by what was
-    // meant to be read as another request.
-    if (!request.complete || status === 400) {
+    // A body that nobody has read is not worth waiting for, and a head that was refused may be followed by what was meant to be read
+    // as another request.
+    if ((hasBody(request) && !request.readableEnded) || status === 400) {
       response.shouldKeepAlive = false;
       this.#closing.add(request.socket);
     }
-    response.writeHead(status, headers);
+    response.writeHead(status, STATUS_CODES[status], {
+      ...headers,
+      'Content-Length': Buffer.byteLength(body),
+    });
     response.end(request.method === 'HEAD' ? undefined : body);
   }
+}
+
+/** By the head that the client sent. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

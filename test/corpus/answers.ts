@@ -469,7 +469,8 @@ const REFUSABLE: readonly AppAnswer[] = [
     { name: 'gzip, then chunked', raw: `${ok('Transfer-Encoding: gzip, chunked')}5\r\nhello\r\n0\r\n\r\n` },
   ].map((answer) => ({
     ...answer,
-    refusable: 'without its coding, which is of the connection, the body is not what it was',
+    // Without its coding, which is of the connection, the body is not what it was.
+    statuses: [502],
   })),
   ...[
     ...['5x', '-5', ' 5', '', '5 5', '0x5', 'FFFFFFFFFFFFFFFFF'].map((size) => ({
