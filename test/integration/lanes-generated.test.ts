@@ -5,7 +5,7 @@ import { GENERATED_ANSWERS, GENERATED_REQUESTS } from '../corpus/generated.ts';
 import { head } from '../corpus/hostile-request.ts';
 import { isBroken, isCutOff, TwoLanes } from '../services/two-lanes.ts';
 
-const RUNS = 1_000;
+const RUNS = 600;
 const REQUESTS = [
   head('GET /here HTTP/1.1', 'Host: app.test'),
   head('GET /here HTTP/1.1', 'Host: app.test', 'Cookie: sid=known', 'Connection: close'),

@@ -48,6 +48,59 @@ describe('both lanes are one gateway behind a trusted proxy, for', () => {
   }
 });
 
+describe('both lanes are one gateway at the limit of', () => {
+  /** Around the sizes at which Node's parser begins to refuse. */
+  const around = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+  const filled = (length: number, before: string, after: string) =>
+    before + 'a'.repeat(length - before.length - after.length) + after;
+  const HOST = 'Host: app.test';
+
+  for (const [name, sizes, raw] of [
+    [
+      'a head with one long header',
+      around(16_380, 16_420),
+      (size: number) => filled(size, `GET / HTTP/1.1\r\n${HOST}\r\nX-Long: `, '\r\n\r\n'),
+    ],
+    [
+      'a head with a long target',
+      around(16_380, 16_420),
+      (size: number) => filled(size, 'GET /', ` HTTP/1.1\r\n${HOST}\r\n\r\n`),
+    ],
+    [
+      'a head with a long header name',
+      around(16_380, 16_420),
+      (size: number) => filled(size, `GET / HTTP/1.1\r\n${HOST}\r\nX-`, ': a\r\n\r\n'),
+    ],
+    [
+      'a head with headers of a hundred octets',
+      around(160, 190),
+      (count: number) => head('GET / HTTP/1.1', HOST, ...Array(count).fill(`X-Header: ${'a'.repeat(88)}`)),
+    ],
+    [
+      'the number of headers',
+      around(990, 1_010),
+      (count: number) => head('GET / HTTP/1.1', HOST, ...Array(count).fill('A: b')),
+    ],
+  ] as const) {
+    test(name, async () => {
+      const statuses = new Set<number>();
+      for (const size of sizes) {
+        for (const status of (await assertSame({ raw: raw(size) })).statuses) statuses.add(status);
+      }
+      assert.deepEqual([...statuses], [200, 431], 'the sizes are not around the limit any more');
+    });
+  }
+
+  test('the head of an answer', async () => {
+    const statuses = new Set<number>();
+    for (const size of around(16_380, 16_420)) {
+      const answer = { raw: filled(size, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Long: ', '\r\n\r\n') };
+      for (const status of (await assertSame({ raw: PLAIN, answer })).statuses) statuses.add(status);
+    }
+    assert.deepEqual([...statuses], [200, 502], 'the sizes are not around the limit any more');
+  });
+});
+
 async function assertOrdinary(through: TwoLanes, request: OrdinaryRequest): Promise<void> {
   const full = await assertSame(request, through);
   const { methods = ['GET'], statuses = methods.map(() => 200) } = request;
