@@ -1,28 +1,7 @@
 import { head } from './hostile-request.ts';
-import { AFFINITY, SESSION_AFFINITY } from './placeholders.ts';
-
-/** What honest clients and the proxies in front of them send. Every request in it is answered. */
-export interface OrdinaryRequest {
-  /** Continues "both lanes are one gateway for …". */
-  readonly name: string;
-  /** What goes over the wire, one character per octet. */
-  readonly raw: string;
-  /** Methods of the requests in it. Default: one GET. */
-  readonly methods?: readonly string[];
-  /** What the client sends when it has so many answers (default: all of them). */
-  readonly rest?: string;
-  readonly restAfter?: number;
-  /** Statuses of the answers. Default: 200 each. */
-  readonly statuses?: readonly number[];
-}
-
-const HOST = 'Host: app.test';
-const get = (...lines: readonly string[]) => head('GET /here HTTP/1.1', HOST, ...lines);
-const target = (path: string) => head(`GET ${path} HTTP/1.1`, HOST);
-const withBody = (method: string, body: string, ...lines: readonly string[]) =>
-  head(`${method} /here HTTP/1.1`, HOST, `Content-Length: ${body.length}`, ...lines) + body;
-const cookies = (...values: readonly string[]) => get(...values.map((value) => `Cookie: ${value}`));
-const every = (length: number, of: (n: number) => string) => Array.from({ length }, (_, n) => of(n));
+import { ORDINARY_COOKIES } from './ordinary-cookies.ts';
+import { cookies, every, get, HOST, type OrdinaryRequest, target, withBody } from './ordinary-request.ts';
+import { SESSION_AFFINITY } from './placeholders.ts';
 
 const METHODS: readonly OrdinaryRequest[] = [
   ...[
@@ -109,63 +88,6 @@ const TARGETS: readonly OrdinaryRequest[] = [
     { name: 'a Host in other letters', raw: head('GET /here HTTP/1.1', 'hOST:app.test') },
     { name: 'an empty line before the request', raw: `\r\n${get()}` },
   ]);
-
-const COOKIES: readonly OrdinaryRequest[] = [
-  ['one', 'a=1'],
-  ['several', 'a=1; b=2; c=3'],
-  ['several without blanks', 'a=1;b=2;c=3'],
-  ['some quoted', 'a="1"; b="x y"; c='],
-  ['some without a name or a value', 'a; =b; ; c=1;'],
-  ['with odd blanks', ' a=1 ;  b=2;\tc=3 '],
-  ['octets above 127', 'a=caf\xc3\xa9; b=\xff'],
-  ['the affinity cookie alone', `stickshift=${AFFINITY}`],
-  ['the affinity cookie first', `stickshift=${AFFINITY}; a=1; b=2`],
-  ['the affinity cookie in the middle', `a=1; stickshift=${AFFINITY}; b=2`],
-  ['the affinity cookie last', `a=1; b=2; stickshift=${AFFINITY}`],
-  ['the affinity cookie without blanks', `a=1;stickshift=${AFFINITY};b=2`],
-  ['the affinity cookie between odd blanks', `a=1 ;  stickshift=${AFFINITY} ;b=2`],
-  ['the affinity cookie and a semicolon', `stickshift=${AFFINITY};`],
-  ['the affinity cookie twice', `stickshift=${AFFINITY}; a=1; stickshift=${AFFINITY}`],
-  ['a forged affinity cookie before a good one', `stickshift=v1.x; a=1; stickshift=${AFFINITY}`],
-  ['a quoted affinity cookie', `a=1; stickshift="${AFFINITY}"`],
-  ['an empty affinity cookie', 'stickshift=; a=1'],
-  ['a forged affinity cookie', `a=1; stickshift=${AFFINITY.replace('}', '}x')}`],
-  ['an affinity cookie in other letters', `Stickshift=${AFFINITY}; a=1`],
-  ['names that begin or end like the affinity cookie', 'stickshift2=a; xstickshift=b; stickshift-app=c'],
-  ['a session', 'sid=known'],
-  ['a session and its affinity cookie', `sid=known; stickshift=${SESSION_AFFINITY}`],
-  ['a session and the affinity cookie of none', `stickshift=${AFFINITY}; sid=known`],
-  ['another session than that of the affinity cookie', `sid=other; stickshift=${SESSION_AFFINITY}`],
-  ['an affinity cookie of a session without the session', `stickshift=${SESSION_AFFINITY}`],
-  ['a session twice', 'sid=known; a=1; sid=other'],
-  ['an empty session', 'sid=; a=1'],
-  ['a quoted session', 'sid="known"; a=1'],
-  ['a session of 5000 characters', `sid=${'s'.repeat(5_000)}`],
-].map(([name = '', value = '']) => ({ name: `cookies: ${name}`, raw: cookies(value) }));
-
-const MORE_COOKIES: readonly OrdinaryRequest[] = [
-  { name: 'two Cookie headers', raw: cookies('a=1', `stickshift=${AFFINITY}; b=2`) },
-  {
-    name: 'three Cookie headers, one with nothing but affinity',
-    raw: cookies('a=1', `stickshift=${AFFINITY}`, 'b=2'),
-  },
-  {
-    name: 'two Cookie headers with nothing but affinity',
-    raw: cookies(`stickshift=${AFFINITY}`, `stickshift=${AFFINITY}`),
-  },
-  { name: 'two Cookie headers in two spellings', raw: get('cookie: a=1', 'COOKIE: sid=known') },
-  { name: 'an empty Cookie header', raw: cookies('') },
-  {
-    name: 'a write to a session',
-    raw: withBody('POST', 'item=1', `Cookie: sid=known; stickshift=${SESSION_AFFINITY}`),
-    methods: ['POST'],
-  },
-  {
-    name: 'a write to a session that is not bound',
-    raw: withBody('POST', 'item=1', 'Cookie: sid=unbound'),
-    methods: ['POST'],
-  },
-];
 
 const HEADERS: readonly OrdinaryRequest[] = [
   {
@@ -400,8 +322,7 @@ const SEQUENCES: readonly OrdinaryRequest[] = [
 export const ORDINARY_REQUESTS: readonly OrdinaryRequest[] = [
   ...METHODS,
   ...TARGETS,
-  ...COOKIES,
-  ...MORE_COOKIES,
+  ...ORDINARY_COOKIES,
   ...HEADERS,
   ...REFUSED,
   ...SEQUENCES,

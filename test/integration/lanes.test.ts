@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { APP_ANSWERS, type AppAnswer } from '../corpus/answers.ts';
+import { APP_ANSWERS } from '../corpus/answers.ts';
+import type { AppAnswer } from '../corpus/app-answer.ts';
 import { head } from '../corpus/hostile-request.ts';
-import { ORDINARY_REQUESTS, type OrdinaryRequest } from '../corpus/ordinary.ts';
+import { ORDINARY_REQUESTS } from '../corpus/ordinary.ts';
+import type { OrdinaryRequest } from '../corpus/ordinary-request.ts';
 import { HOSTILE_REQUESTS } from '../corpus/requests.ts';
 import { isBroken, type LaneExchange, type Observed, TwoLanes } from '../services/two-lanes.ts';
 
