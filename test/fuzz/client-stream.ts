@@ -71,7 +71,7 @@ export function clientStream(random: Random): ClientStream {
 }
 
 function request(random: Random, marker: string): string {
-  const method = random.pick(['GET', 'GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'PROPFIND']);
+  const method = random.pick(['GET', 'GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'HEAD', 'PROPFIND']);
   const lines = [
     `${method} /${marker}?${random.below(1_000)} HTTP/1.1`,
     'Host: app.test',
