@@ -22,6 +22,11 @@ export const INTERIM: readonly AppAnswer[] = [
     statuses: [200],
   },
   { name: '199 before the answer', raw: head('HTTP/1.1 199 What', 'X-Mine: a') + hello(), statuses: [200] },
+  invalid(
+    '101 that nobody asked for',
+    head('HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: x'),
+  ),
+  invalid('101 without Upgrade that nobody asked for', head('HTTP/1.1 101 Switching Protocols')),
   { name: '100 and then nothing', raw: head('HTTP/1.1 100 Continue'), ending: 'end', statuses: [502] },
 ];
 
@@ -49,6 +54,10 @@ export const STATUS_LINES: readonly AppAnswer[] = [
   invalid('another protocol', `${head('ICY 200 OK', LENGTH)}hello`),
   invalid('a request', get()),
   invalid('garbage', 'garbage\r\n\r\n'),
+  invalid('a control octet in the reason phrase', `${head('HTTP/1.1 200 O\x01K', LENGTH)}hello`),
+  invalid('a NUL in the reason phrase', `${head('HTTP/1.1 200 O\x00K', LENGTH)}hello`),
+  invalid('a DEL in the reason phrase', `${head('HTTP/1.1 200 O\x7fK', LENGTH)}hello`),
+  invalid('status 099', `${head('HTTP/1.1 099 Odd', LENGTH)}hello`),
   invalid('a bare CR in the status line', `HTTP/1.1 200 O\rK\r\n${LENGTH}\r\n\r\nhello`),
   { name: 'nothing but the end of the connection', raw: '', ending: 'end', statuses: [502] },
   { name: 'nothing but a reset', raw: '', ending: 'reset', statuses: [502] },

@@ -47,6 +47,10 @@ describe('a client that does not finish', () => {
       'a chunked body',
       `${head('POST /here HTTP/1.1', 'Host: app.test', 'Transfer-Encoding: chunked')}4\r\nhalf\r\n`,
     ],
+    [
+      'a chunked body of a DELETE',
+      `${head('DELETE /here HTTP/1.1', 'Host: app.test', 'Transfer-Encoding: chunked')}4\r\nhalf\r\n`,
+    ],
     ['a chunk', `${head('POST /here HTTP/1.1', 'Host: app.test', 'Transfer-Encoding: chunked')}8\r\nhalf`],
   ] as const) {
     test(`${name} gets 408, and the app server's request is cut off`, async () => {
