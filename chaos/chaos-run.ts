@@ -136,7 +136,7 @@ function* repeated(rounds: readonly Round[]): Generator<Round> {
   for (;;) yield* rounds;
 }
 
-function progressOf({ operations, faults }: HistoryRecorder): string {
-  const count = (outcome: string) => operations.filter((one) => one.outcome === outcome).length;
-  return `${operations.length} operations, ${count('ok')} acknowledged, ${count('refused')} refused, ${count('indeterminate')} indeterminate, ${faults.length} faults`;
+function progressOf({ operations, outcomes, faults }: HistoryRecorder): string {
+  const { ok, refused, indeterminate } = outcomes;
+  return `${operations.length} operations, ${ok} acknowledged, ${refused} refused, ${indeterminate} indeterminate, ${faults.length} faults`;
 }

@@ -63,6 +63,8 @@ export class HistoryRecorder implements History {
   readonly operations: Operation[] = [];
   readonly faults: FaultRecord[] = [];
   readonly commits: CommitRecord[] = [];
+  /** Operations by outcome, counted as they come: every link of the installation stands still while this process counts them anew. */
+  readonly outcomes: Record<Outcome, number> = { ok: 0, refused: 0, indeterminate: 0 };
   readonly #began = performance.now();
   readonly #committers = new Set<string>();
 
@@ -74,6 +76,7 @@ export class HistoryRecorder implements History {
   addOperation(operation: Omit<Operation, 'number'>): Operation {
     const numbered = { number: this.operations.length + 1, ...operation };
     this.operations.push(numbered);
+    this.outcomes[numbered.outcome] += 1;
     return numbered;
   }
 
