@@ -43,7 +43,10 @@ export async function untilSettled(
 async function whatIsWrong(installation: Installation): Promise<string | undefined> {
   for (const gateway of GATEWAYS) {
     try {
-      const backends = await installation.admin(gateway).backends();
+      const status = await installation.admin(gateway).status();
+      // What the store has forgotten is with those who are writing it again: nobody may take them away before they are done.
+      if (status.gateway.storeSettlingMs > 0) return `${gateway} waits for the store to settle`;
+      const backends = status.pools.flatMap((pool) => pool.backends);
       if (backends.length === 0) return `${gateway} has no backends`;
       const ill = backends.find((backend) => illness(backend) !== undefined);
       if (ill) return `${gateway} sees ${ill.id} ${illness(ill)}`;

@@ -19,8 +19,12 @@ export class GatewayAdmin {
   }
 
   async backends(): Promise<readonly BackendStatus[]> {
-    const status = (await this.#ask('GET', ADMIN_API.status)) as StatusAnswer;
+    const status = await this.status();
     return status.pools.flatMap((pool) => pool.backends);
+  }
+
+  async status(): Promise<StatusAnswer> {
+    return (await this.#ask('GET', ADMIN_API.status)) as StatusAnswer;
   }
 
   async setState(backend: string, state: AdminState): Promise<void> {
