@@ -26,9 +26,9 @@ export class Tombstones {
     this.#prune();
   }
 
-  /** Those that stand, and have not run out. */
+  /** Those that stand, and have not run out; the newest first, for a store that has forgotten some has mostly forgotten the last. */
   *standing(): Generator<{ readonly key: SessionKey; readonly until: number }> {
-    for (const [key, until] of this.#standing) if (until > Date.now()) yield { key, until };
+    for (const [key, until] of [...this.#standing].reverse()) if (until > Date.now()) yield { key, until };
   }
 
   /**
