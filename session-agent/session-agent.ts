@@ -37,6 +37,7 @@ import { Logouts } from './replicator/logouts.ts';
 import { Replicator } from './replicator/replicator.ts';
 import { type BackoffTimes, StoreHealth } from './replicator/store-health.ts';
 import { UncommittedBytes } from './replicator/uncommitted-bytes.ts';
+import { UnsavedWrites } from './replicator/unsaved-writes.ts';
 import { RecordCheck } from './reseed/record-check.ts';
 import { Reseeding } from './reseed/reseeding.ts';
 import { Tombstones } from './reseed/tombstones.ts';
@@ -168,12 +169,13 @@ export class SessionAgent implements SourceListener {
     const committer = new Committer({ ...parts, replacements: idChanges.replacements });
     const isAttached = () => this.#reconciler.isAttached;
     const taken = { mayInclude: (key: SessionKey) => this.taken.mayInclude(key) };
-    const journaling = new Journaling({ ...parts, committer, taken });
+    const unsaved = new UnsavedWrites(leases);
+    const journaling = new Journaling({ ...parts, committer, taken, unsaved });
     owned.onDeleted = (session, answer) => {
       uncommitted.drop(session);
       journaling.dropped(session, answer);
     };
-    const replicator = new Replicator({ ...parts, committer, journaling, isAttached });
+    const replicator = new Replicator({ ...parts, committer, journaling, unsaved, isAttached });
     const rehydration = new Rehydration({ ...parts, replicator });
     const handoff = { ...parts, committer, replicator, logouts, idChanges, rehydration, taken };
 

@@ -75,6 +75,12 @@ export class Adopts {
       throw new StickshiftError('SOURCE_FAILED', 'the agent does not know yet what the app holds');
 
     const held = await this.#settle(sessionId);
+    if (held?.showsUnsaved) {
+      throw new StickshiftError(
+        'COMMIT_UNKNOWN',
+        'the app shows changes of the session that may be lost yet',
+      );
+    }
     if (held && isAcknowledged(held) && held.epoch >= ifEpoch) return found(held);
 
     rehydration.assertRoom(sessionId);

@@ -81,6 +81,8 @@ export class OwnedSession {
   /** Why the journal did not take it, for those who would have been content with that. */
   journalFailure: string | undefined;
   readonly waiters = new Set<CommitWaiter>();
+  /** How many of {@link changes} there were when it was noted that they are awaited and cannot be saved; see `UnsavedWrites`. */
+  #unsaved = 0;
 
   constructor(id: string, key: SessionKey) {
     this.id = id;
@@ -104,6 +106,18 @@ export class OwnedSession {
     return this.journaled !== undefined && this.journaled.changes >= this.changes;
   }
 
+  noteUnsaved(): void {
+    this.#unsaved = this.changes;
+  }
+
+  /** The app shows changes that somebody waits for, and that may be lost yet. */
+  get showsUnsaved(): boolean {
+    return (
+      this.#unsaved > this.covered &&
+      !(this.journaled !== undefined && this.journaled.changes >= this.#unsaved)
+    );
+  }
+
   /** Whether replicas have all that the store has; always true for 0 of them. */
   isOnReplicas(replicas: number): boolean {
     if (replicas === 0) return true;
@@ -121,6 +135,12 @@ export class OwnedSession {
   /** Whether somebody waits for whom the journal will do. */
   get awaitsJournal(): boolean {
     for (const { journal } of this.waiters) if (journal) return true;
+    return false;
+  }
+
+  /** Whether somebody waits who is content with nothing but the store. */
+  get awaitsStore(): boolean {
+    for (const { journal } of this.waiters) if (!journal) return true;
     return false;
   }
 

@@ -10,6 +10,7 @@ import type { SessionQueue } from '../ownership/session-queue.ts';
 import type { TakenSessions } from '../takeover/taken-sessions.ts';
 import type { Capture } from './capture.ts';
 import type { Committer } from './committer.ts';
+import type { UnsavedWrites } from './unsaved-writes.ts';
 
 export interface JournalingParts {
   /** Without one, nothing is ever journaled. */
@@ -20,6 +21,7 @@ export interface JournalingParts {
   readonly committer: Committer;
   /** Nobody is told that a change is safe of a session that another backend may have. */
   readonly taken: Pick<TakenSessions, 'mayInclude'>;
+  readonly unsaved: UnsavedWrites;
   readonly counters: Counters;
   readonly logger: Logger;
 }
@@ -46,6 +48,7 @@ export class Journaling {
       }
     } catch (error) {
       session.journalFailure = asStickshiftError(error).code;
+      this.#parts.unsaved.note([session]);
     } finally {
       this.#underWay.delete(session);
     }

@@ -13,6 +13,7 @@ import type { Journaling } from './journaling.ts';
 import { Resting } from './resting.ts';
 import { BACKOFF, type BackoffTimes, isOutage, jitteredBackoff, type StoreHealth } from './store-health.ts';
 import { isTouchDue } from './touch-policy.ts';
+import type { UnsavedWrites } from './unsaved-writes.ts';
 
 /** Captures that fail in a row, with the app there, before a session counts as not capturable. */
 const CAPTURE_FAILURES = 5;
@@ -25,6 +26,7 @@ export interface ReplicatorParts {
   readonly committer: Committer;
   readonly capture: Capture;
   readonly journaling: Journaling;
+  readonly unsaved: UnsavedWrites;
   readonly store: SnapshotStore;
   readonly health: StoreHealth;
   readonly logger: Logger;
@@ -100,6 +102,7 @@ export class Replicator {
       this.#resting.hasten(session.id, this.#times.hurried);
       this.#enqueue(session.id);
       if (journal && (!this.#parts.health.isOk || session.failures > 0)) this.#journal(session);
+      else if (!this.#parts.health.isOk) this.#parts.unsaved.note([session]);
     });
   }
 
@@ -125,7 +128,10 @@ export class Replicator {
 
   /** The store has just turned out to be away: those who wait for it already need not wait on. */
   #journalAwaited(): void {
-    for (const session of this.#parts.owned.dirty) if (session.awaitsJournal) this.#journal(session);
+    const { owned, unsaved } = this.#parts;
+    const dirty = [...owned.dirty];
+    for (const session of dirty) if (session.awaitsJournal) this.#journal(session);
+    unsaved.note(dirty.filter((session) => session.awaitsStore));
   }
 
   #journal(session: OwnedSession): void {
