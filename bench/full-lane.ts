@@ -15,6 +15,9 @@ export interface BenchmarkOptions {
   readonly smoke: boolean;
   /** Of a benchmark that has parts, which of them; empty: all. */
   readonly parts: readonly string[];
+  /** `proxies`: a file with the figures of another run to compare with, and one to store this run's in. */
+  readonly compare?: string | undefined;
+  readonly save?: string | undefined;
 }
 
 /**

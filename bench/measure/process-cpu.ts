@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { processTree } from './process-tree.ts';
 
 let ticksPerSecond: number | undefined;
 
@@ -9,14 +10,13 @@ let ticksPerSecond: number | undefined;
  */
 export function processCpuMicros(pid: number): number {
   ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+  const ticks = ticksPerSecond;
+  return processTree(pid).reduce((sum, each) => sum + (ticksOf(each) / ticks) * 1e6, 0);
+}
+
+function ticksOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The second field is the command in parentheses, which may itself hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const own = ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
-  return children(pid).reduce((sum, child) => sum + processCpuMicros(child), own);
-}
-
-function children(pid: number): number[] {
-  const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return list === '' ? [] : list.split(' ').map(Number);
+  return Number(fields[11]) + Number(fields[12]);
 }

@@ -21,13 +21,16 @@ export async function startGateway(options: {
   readonly configFile: string;
   readonly port: number;
   readonly adminPort: number;
+  /** Descriptor of a file for its log. */
+  readonly logTo?: number;
 }): Promise<GatewayProcess> {
-  const { directory, configFile, port, adminPort } = options;
+  const { directory, configFile, port, adminPort, ...log } = options;
   const adminUrl = `http://127.0.0.1:${adminPort}`;
   const child = await startService({
     args: ['gateway', '--config', configFile],
     directory,
     readyUrl: `${adminUrl}/readyz`,
+    ...log,
   });
   return { ...asTarget('gateway', child, port), adminUrl };
 }

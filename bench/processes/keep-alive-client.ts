@@ -1,9 +1,17 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export interface ClientAnswer {
   /** 0: the connection broke before the answer was whole. */
   readonly status: number;
   readonly head: string;
+}
+
+export interface ClientOptions {
+  /** Whatever certificate the server has. Default: false. */
+  readonly tls?: boolean;
+  /** Source address. Default: the system's choice. */
+  readonly localAddress?: string;
 }
 
 /**
@@ -16,8 +24,9 @@ export class KeepAliveClient {
   #received = '';
   #answered: ((answer: ClientAnswer) => void) | undefined;
 
-  constructor(port: number) {
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  constructor(port: number, { tls = false, localAddress }: ClientOptions = {}) {
+    const to = { port, host: '127.0.0.1', noDelay: true, ...(localAddress && { localAddress }) };
+    this.#socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#socket.on('error', () => this.#socket.destroy());
     this.#socket.on('close', () => {

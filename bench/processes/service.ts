@@ -16,14 +16,16 @@ export interface ServiceOptions {
   readonly readyUrl: string;
   /** Lets `memoryOf` ask it. Default: false, as an operator starts it. */
   readonly memoryProbe?: boolean;
+  /** Descriptor of a file that its log goes to, instead of to us. */
+  readonly logTo?: number;
 }
 
 /** Starts a gateway or an agent as an operator does, and waits until it is ready. */
 export async function startService(options: ServiceOptions): Promise<ChildProcess> {
-  const { args, directory, readyUrl, memoryProbe = false } = options;
+  const { args, directory, readyUrl, memoryProbe = false, logTo = 'pipe' } = options;
   const child = spawn(process.execPath, [...(memoryProbe ? MEMORY_PROBE : []), COMMAND, ...args], {
     cwd: directory,
-    stdio: ['ignore', 'pipe', 'inherit', ...(memoryProbe ? (['ipc'] as const) : [])],
+    stdio: ['ignore', logTo, 'inherit', ...(memoryProbe ? (['ipc'] as const) : [])],
   });
   // A benchmark that ends early leaves nothing running.
   const onProcessExit = () => child.kill('SIGKILL');

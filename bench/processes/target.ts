@@ -6,6 +6,7 @@ import { endProcess, startModule } from './child-process.ts';
 export interface Target extends AsyncDisposable {
   readonly name: string;
   readonly port: number;
+  readonly pid: number;
   /** CPU time that it has used so far. */
   cpuMicros(): number;
   /** SIGKILL; resolves when it is gone. */
@@ -18,6 +19,7 @@ export function asTarget(name: string, child: ChildProcess, port: number): Targe
   return {
     name,
     port,
+    pid,
     cpuMicros: () => processCpuMicros(pid),
     kill: () => endProcess(child, 'SIGKILL'),
     [Symbol.asyncDispose]: () => endProcess(child),
@@ -29,9 +31,14 @@ export async function startBackend(): Promise<Target> {
   return asTarget('backend', child, (message as { port: number }).port);
 }
 
-export async function startBareProxy(backendPort: number): Promise<Target> {
+/** @param tls - files in PEM; given, it serves HTTPS */
+export async function startBareProxy(
+  backendPort: number,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<Target> {
   const { child, message } = await startModule('bare-proxy.main.ts', {
     BENCH_BACKEND_PORT: String(backendPort),
+    ...(tls && { BENCH_TLS_CERT: tls.cert, BENCH_TLS_KEY: tls.key }),
   });
   return asTarget('http-proxy-3', child, (message as { port: number }).port);
 }
