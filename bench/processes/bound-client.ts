@@ -23,6 +23,10 @@ export class BoundClient {
     return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
+  get connected(): boolean {
+    return this.#connection !== undefined && !this.#connection.broken;
+  }
+
   /** Sends until it has all cookies that it will get; resolves with the `Server-Id` of each answer. */
   async bind(): Promise<string[]> {
     const servers: string[] = [];

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { quantile } from '../measure/statistics.ts';
-import type { BoundClient } from './bound-client.ts';
 import type { ProxyLoadResult } from './proxy-load.ts';
 
 /** More ticks than this a second would only take time from what is measured. */
@@ -9,12 +8,17 @@ const MOST_TICKS_PER_SECOND = 5_000;
 /** After the last request was due, how long its answer, and all before it, may take. */
 const PATIENCE_MS = 10_000;
 
+interface Client {
+  /** Resolves with the status of the answer. */
+  send(): Promise<{ readonly status: number }>;
+}
+
 /**
  * Sends at a fixed rate, whatever the answers do. A request that finds every connection busy waits, and its latency counts from when it
  * was due: a proxy that stalls for a moment makes all that were due in that moment late, and not one.
  */
 export async function openLoop(
-  clients: readonly BoundClient[],
+  clients: readonly Client[],
   { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
 ): Promise<ProxyLoadResult> {
   const total = Math.max(1, Math.floor(perSecond * seconds));
@@ -32,7 +36,7 @@ export async function openLoop(
   await new Promise((resolve) => metronome.once('message', resolve));
   const started = performance.now();
 
-  const send = async (client: BoundClient, due: number): Promise<void> => {
+  const send = async (client: Client, due: number): Promise<void> => {
     const { status } = await client.send();
     if (status === 200) latencies.push(performance.now() - due);
     else errors += 1;

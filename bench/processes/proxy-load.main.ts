@@ -40,9 +40,7 @@ async function perform(task: ProxyLoadTask): Promise<ProxyLoadResult> {
     case 'hold':
       return hold(task.port, task.connections);
     case 'release':
-      for (const client of held) client.disconnect();
-      held = [];
-      return new Tally().result();
+      return release();
     case 'bodies':
       return bodies(task);
     default:
@@ -114,6 +112,16 @@ async function hold(port: number, connections: number): Promise<ProxyLoadResult>
       }
     }),
   );
+  return tally.result();
+}
+
+function release(): ProxyLoadResult {
+  const tally = new Tally();
+  for (const client of held) {
+    tally.add(client.connected);
+    client.disconnect();
+  }
+  held = [];
   return tally.result();
 }
 

@@ -17,6 +17,7 @@ export type ProxyLoadTask =
   | (Where & { readonly do: 'pace'; readonly perSecond: number; readonly seconds: number })
   /** Opens connections, has one answer on each, and keeps them until `release`. */
   | (Where & { readonly do: 'hold' })
+  /** Closes them. Those that the proxy has closed before count as errors. */
   | { readonly do: 'release' }
   /** Bodies of so many bytes, one after the other on each connection. */
   | (Where & {

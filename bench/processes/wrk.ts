@@ -24,7 +24,10 @@ export async function runWrk(task: WrkTask): Promise<ProxyLoadResult> {
   await writeFile(script, scriptOf(task));
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}/cart`;
   const args = ['-t', '1', '-c', String(connections), '-d', `${Math.max(1, Math.round(seconds))}s`];
-  const { stdout } = await promisify(execFile)('wrk', [...args, '-s', script, url]);
+  const running = promisify(execFile)('wrk', [...args, '-s', script, url]);
+  const onProcessExit = () => running.child.kill('SIGKILL');
+  process.once('exit', onProcessExit);
+  const { stdout } = await running.finally(() => process.off('exit', onProcessExit));
   const [requests = 0, micros = 0, errors = 0] = (/^RESULT (.*)$/m.exec(stdout)?.[1] ?? '')
     .split(' ')
     .map(Number);

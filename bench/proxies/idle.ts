@@ -32,13 +32,13 @@ export async function measureIdle(
       });
       await pause(sizes.settleMs);
       const base = residentBytes(proxy.pid);
-      const { errors } = await load.run({ do: 'hold', port, connections: sizes.idle });
+      const opened = await load.run({ do: 'hold', port, connections: sizes.idle });
       await pause(sizes.settleMs);
       const held = residentBytes(proxy.pid);
-      await load.run({ do: 'release' });
+      const closed = await load.run({ do: 'release' });
       samples.add('idle.kibPerConnection', name, (held - base) / 1024 / sizes.idle);
       samples.add('idle.baseMib', name, base / MIB);
-      samples.add('idle.errors', name, errors);
+      samples.add('idle.errors', name, opened.errors + closed.errors);
     }
   }
   return last;

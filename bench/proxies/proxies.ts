@@ -21,6 +21,8 @@ import { type ProxySizes, sizesOf } from './sizes.ts';
 import { judgeProxies, type ProxyTarget } from './targets.ts';
 
 const WANTED_FILES = 65_536;
+/** Client connections that each proxy allows. */
+const MOST_CONNECTIONS = 16_384;
 const SERVERS = ['app-1', 'app-2'];
 
 /** What `--json` prints and `--save` stores. */
@@ -53,7 +55,7 @@ export async function benchmarkProxies(options: BenchmarkOptions): Promise<void>
   // Read first: half an hour is long for a name that is misspelt.
   const stored = options.compare === undefined ? undefined : readStored(options.compare);
   const directory = mkdtempSync(join(tmpdir(), 'stickshift-bench-'));
-  // Children end with this process; without an `exit` event, as a signal has it, nothing would tell those that are not ours.
+  // A signal alone would end this process without an `exit` event, and leave what is not ours running, and this directory.
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', () => process.exit(143));
@@ -70,14 +72,14 @@ export async function benchmarkProxies(options: BenchmarkOptions): Promise<void>
 
 async function run(options: BenchmarkOptions, directory: string): Promise<ProxyReport> {
   await using cleanup = new AsyncDisposableStack();
-  const cores = shareCores();
+  // Starting all of it is most of what a smoke run does, and goes faster on every core.
+  const cores = options.smoke ? undefined : shareCores();
   const fileLimit = raiseFileLimit(WANTED_FILES);
   const sizes = sizesOf(options, fileLimit);
   const { ports } = cleanup.use(await startAppServers(SERVERS));
   const load = cleanup.use(await ProxyLoad.start());
   const servers = SERVERS.map((name, index) => ({ name, port: ports[index] ?? 0 }));
-  const connections = Math.floor((fileLimit - 500) / 2);
-  const surroundings: Surroundings = { servers, load, cores, directory, connections };
+  const surroundings: Surroundings = { servers, load, cores, directory, connections: MOST_CONNECTIONS };
   const wrkVersion = options.smoke ? undefined : versionOf('sh', ['-c', 'wrk -v; true'], /^wrk (\S+)/);
   const wrk = wrkVersion !== undefined && wrkVersion !== 'unknown';
   const samples = new Samples();

@@ -20,14 +20,14 @@ export interface ProxySizes {
   readonly bodyConnections: { readonly small: number; readonly large: number };
 }
 
-/** @param fileLimit - how many files a process may open: a proxy needs two for a connection */
+/** @param fileLimit - how many files a process may open; an idle connection takes one of the proxy's and one of the load process */
 export function sizesOf(options: BenchmarkOptions, fileLimit: number): ProxySizes {
   const { rounds, seconds, connections } = options;
   return options.smoke
     ? {
         rounds,
         warmUps: 0,
-        seconds: 0.1,
+        seconds: 0.03,
         connections,
         idle: 40,
         settleMs: 10,
@@ -40,7 +40,7 @@ export function sizesOf(options: BenchmarkOptions, fileLimit: number): ProxySize
         warmUps: 1,
         seconds,
         connections,
-        idle: Math.max(100, Math.min(10_000, Math.floor(fileLimit / 2) - 1_000)),
+        idle: Math.max(100, Math.min(10_000, fileLimit - 2_000)),
         settleMs: 2_000,
         small: MIB,
         large: 100 * MIB,

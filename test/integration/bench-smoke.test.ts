@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { HeldWrites } from '../../bench/durability/held-writes.ts';
 import type { DurabilityResults, Target } from '../../bench/durability/targets.ts';
+import { FIGURES, type Medians } from '../../bench/proxies/figures.ts';
+import type { ProxyReport } from '../../bench/proxies/proxies.ts';
+import type { ProxyName } from '../../bench/proxies/proxy.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 
 const RUN = join(import.meta.dirname, '..', '..', 'bench', 'run.ts');
@@ -23,6 +28,33 @@ test('the benchmark of the full lane runs, and every request it sends is answere
     assert.equal(errors, 0, name);
   }
 });
+
+test('the benchmark of proxies has every figure of all that are installed, says who is left out, and stores it', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'stickshift-bench-smoke-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const stored = join(directory, 'figures.json');
+  const report: ProxyReport = await smoke('proxies', '--save', stored);
+  assert.deepEqual(report.errors, {});
+  const { medians, leftOut } = report;
+  assertMeasured(medians, leftOut, 'stickshift-full');
+  assertMeasured(medians, leftOut, 'http-proxy-3');
+  for (const name of ['haproxy', 'nginx', 'caddy', 'stickshift-fast'] as const) {
+    if (!leftOut.some((line) => line.startsWith(`${name}: `))) assertMeasured(medians, leftOut, name);
+    else assert.equal(report.versions[name], undefined);
+  }
+  assert.deepEqual(JSON.parse(await readFile(stored, 'utf8')).medians, medians);
+});
+
+/** But for the parts that it is left out of. */
+function assertMeasured(medians: Medians, leftOut: readonly string[], name: ProxyName): void {
+  for (const [figure, { part }] of Object.entries(FIGURES)) {
+    const expected = !leftOut.some(
+      (line) => line.startsWith(`${name}, ${part}: `) || line.startsWith(`${part}: `),
+    );
+    const value = medians[figure]?.[name];
+    assert.equal(Number.isFinite(value), expected, `${name}, ${figure}: ${value}`);
+  }
+}
 
 describe('the benchmark of durability', localRedisRequirement(), () => {
   test('sends every variant the same requests, all of which are answered, and counts what they cost the store', async () => {
