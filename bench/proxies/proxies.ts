@@ -59,6 +59,7 @@ export async function benchmarkProxies(options: BenchmarkOptions): Promise<void>
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', () => process.exit(143));
+  process.once('SIGHUP', () => process.exit(129));
   const report = await run(options, directory);
   const compared = stored ? { ...report, changes: changes(stored.medians, report.medians) } : report;
   if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(report, null, 2)}\n`);

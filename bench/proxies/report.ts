@@ -22,7 +22,7 @@ export function proxiesReport(report: ProxyReport): string {
     `medians of ${options.rounds} × ${options.seconds} s, ${options.connections} connections, 100-byte answers\n`,
     `${names.map((name) => `${name} ${report.versions[name]}`).join(', ')}\n`,
     coresLine(report),
-    ...(rate === undefined ? [] : [`latency at ${rate} requests/s, from when a request was due\n`]),
+    ...(rate === undefined ? [] : [latencyLine(medians, rate)]),
     ...(report.idleConnections === undefined ? [] : [`idle: ${report.idleConnections} connections\n`]),
     '\n',
     formatTable([{ title: '' }, ...columns], rows),
@@ -43,6 +43,12 @@ export function proxiesReport(report: ProxyReport): string {
           ),
         ]),
   ].join('');
+}
+
+/** What the load generator itself was late by is in every proxy's latency, and should be little of it. */
+function latencyLine(medians: Medians, rate: number): string {
+  const late = Math.max(...Object.values(medians['latency.lateP99Millis'] ?? {}));
+  return `latency at ${rate} requests/s, from when a request was due; the load was late by ${late.toFixed(2)} ms (p99)\n`;
 }
 
 function cell(medians: Medians, figure: string, name: ProxyName, digits: number): string {
