@@ -1,3 +1,4 @@
+import type { ProxyLoad } from '../processes/proxy-load.ts';
 import type { Samples } from './figures.ts';
 import { inTurn, type Lineup, type Surroundings } from './lineup.ts';
 import type { ProxySizes } from './sizes.ts';
@@ -14,14 +15,7 @@ export async function measureLatency(
   samples: Samples,
 ): Promise<number> {
   const { connections } = sizes;
-  let slowest = Number.POSITIVE_INFINITY;
-  for (let round = -sizes.warmUps; round <= 0; round++) {
-    for (const { port } of lineup.proxies.values()) {
-      const seconds = Math.min(1, sizes.seconds);
-      const probe = await load.run({ do: 'saturate', port, connections, seconds });
-      if (round === 0) slowest = Math.min(slowest, probe.requests / probe.seconds);
-    }
-  }
+  const slowest = slowestKnown(samples) ?? (await findSlowest(load, lineup, sizes));
   const perSecond = Math.max(1, Math.floor(slowest / 2));
   for (let round = -sizes.warmUps; round < sizes.rounds; round++) {
     for (const [name, { port }] of inTurn(lineup, round + sizes.warmUps)) {
@@ -33,4 +27,22 @@ export async function measureLatency(
     }
   }
   return perSecond;
+}
+
+/** Of the part `requests`, if it has been measured in this run. */
+function slowestKnown(samples: Samples): number | undefined {
+  const perSecond = Object.values(samples.medians()['requests.perSecond'] ?? {});
+  return perSecond.length > 0 ? Math.min(...perSecond) : undefined;
+}
+
+async function findSlowest(load: ProxyLoad, lineup: Lineup, sizes: ProxySizes): Promise<number> {
+  const seconds = Math.min(1, sizes.seconds);
+  let slowest = Number.POSITIVE_INFINITY;
+  for (let round = -sizes.warmUps; round <= 0; round++) {
+    for (const { port } of lineup.proxies.values()) {
+      const probe = await load.run({ do: 'saturate', port, connections: sizes.connections, seconds });
+      if (round === 0) slowest = Math.min(slowest, probe.requests / probe.seconds);
+    }
+  }
+  return slowest;
 }
