@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { StickshiftError } from '../../protocol/errors.ts';
+import { isClientClaim } from '../forwarding/client-claims.ts';
 import { type Client, describeClient } from '../forwarding/request-headers.ts';
 import { FastExchange } from './fast-exchange.ts';
 import { END_OF_HEAD, mayBecomeHead } from './head-end.ts';
@@ -12,15 +13,37 @@ const USUAL_HEAD = 4 * 1024;
 /** Octets behind the request under way that are read ahead, at most. */
 const READ_AHEAD = 64 * 1024;
 
-type Listener = Parameters<Socket['on']>[1];
+const CONNECTION = Symbol('the connection that a socket is of');
+
+interface ClientSocket extends Socket {
+  [CONNECTION]?: ClientConnection;
+}
+
+// One function for all connections: ten thousand idle ones would have ten thousand of each.
+const LISTENERS: Readonly<Record<string, (this: ClientSocket, chunk: Buffer) => void>> = {
+  data(chunk) {
+    this[CONNECTION]?.received(chunk);
+  },
+  drain() {
+    this[CONNECTION]?.drained();
+  },
+  end() {
+    this[CONNECTION]?.ended();
+  },
+  close() {
+    this[CONNECTION]?.closed();
+  },
+  error() {
+    // `close` follows.
+  },
+};
 
 /** A client's connection while the lane has it: one request after the other, in order. */
 export class ClientConnection implements Waiting {
-  readonly socket: Socket;
+  readonly socket: ClientSocket;
   /** Of the request that has to arrive, or of the connection itself; see {@link FastExchange.dueAt} for one under way. */
   #waitsUntil: number;
   readonly #parts: LaneParts;
-  readonly #listeners: readonly (readonly [string, Listener])[];
   #exchange: FastExchange | undefined;
   /** Read, and not used yet. */
   #ahead: Buffer | undefined;
@@ -33,20 +56,16 @@ export class ClientConnection implements Waiting {
   /** Lines that tell an app of this client, and the Host that they were made for. */
   #description = '';
   #describedHost: string | undefined;
+  /** The last request's, and what is left of it without affinity cookies. */
+  #cookie: string | undefined;
+  #appCookie: string | undefined;
 
   constructor(socket: Socket, parts: LaneParts) {
     this.socket = socket;
     this.#parts = parts;
     this.#waitsUntil = parts.clock.in(parts.timeouts.head);
-    this.#listeners = [
-      ['data', (chunk: Buffer) => this.#received(chunk)],
-      ['drain', () => this.#drained()],
-      ['end', () => this.#ended()],
-      ['close', () => this.#closed()],
-      // `close` follows.
-      ['error', () => undefined],
-    ];
-    for (const [event, listener] of this.#listeners) socket.on(event, listener);
+    this.socket[CONNECTION] = this;
+    for (const event in LISTENERS) socket.on(event, LISTENERS[event] as () => void);
     parts.clock.add(this);
   }
 
@@ -82,13 +101,26 @@ export class ClientConnection implements Waiting {
     return this.#client;
   }
 
+  /** Of a request's Cookie header, what an app is to see. */
+  withoutAffinity(cookie: string | undefined): string | undefined {
+    // A client sends the same cookies again and again.
+    if (cookie !== undefined && cookie !== this.#cookie) {
+      this.#cookie = cookie;
+      this.#appCookie = this.#parts.headers.withoutAffinity(cookie);
+    }
+    return cookie === undefined ? undefined : this.#appCookie;
+  }
+
   /**
    * Tells a backend of this client: in the lines that it returns, or, where a trusted proxy may have said more of it, in `forwarded`.
    *
-   * @param host - the request's
+   * @param headers - of the request, those that decisions read
    */
-  describe(forwarded: IncomingHttpHeaders, client: Client, host: string | undefined): string {
+  describe(forwarded: IncomingHttpHeaders, headers: IncomingHttpHeaders): string {
+    const client = this.client(headers);
+    const { host } = headers;
     if (client.peerTrusted) {
+      for (const name in headers) if (isClientClaim(name)) forwarded[name] = headers[name];
       describeClient(forwarded, client, host);
       return '';
     }
@@ -134,7 +166,7 @@ export class ClientConnection implements Waiting {
     this.#proceed();
   }
 
-  #received(chunk: Buffer): void {
+  received(chunk: Buffer): void {
     if (this.#isClosing) return;
     let rest = chunk;
     const exchange = this.#exchange;
@@ -217,21 +249,22 @@ export class ClientConnection implements Waiting {
 
   #leave(): void {
     this.#parts.clock.delete(this);
-    for (const [event, listener] of this.#listeners) this.socket.off(event, listener);
+    delete this.socket[CONNECTION];
+    for (const event in LISTENERS) this.socket.off(event, LISTENERS[event] as () => void);
   }
 
-  #drained(): void {
+  drained(): void {
     this.#exchange?.clientDrained();
     this.#proceed();
   }
 
-  #ended(): void {
+  ended(): void {
     // Half a connection is none, as for the full lane: whoever goes away does not wait for an answer.
     if (this.#exchange) this.socket.destroy();
     else this.socket.destroySoon();
   }
 
-  #closed(): void {
+  closed(): void {
     this.#isClosing = true;
     this.#parts.clock.delete(this);
     this.#exchange?.clientGone();

@@ -132,14 +132,12 @@ export class FastExchange implements LaneRequest, BackendUser {
   }
 
   #depart(destination: Destination): void {
-    const { requestHeads, backends, headers } = this.#parts;
-    const client = this.#client.client(this.#headers);
-    const forwarded: IncomingHttpHeaders = { ...this.#headers };
-    const { cookie, host } = this.#headers;
-    if (cookie !== undefined) forwarded.cookie = headers.withoutAffinity(cookie);
-    const description = this.#client.describe(forwarded, client, host);
+    const { requestHeads, backends } = this.#parts;
+    const forwarded: IncomingHttpHeaders = { cookie: this.#client.withoutAffinity(this.#headers.cookie) };
+    const { peerTrusted } = this.#client.client(this.#headers);
+    const description = this.#client.describe(forwarded, this.#headers);
     this.#delivery.depart(destination, forwarded);
-    const head = forwardedHead(requestHeads, this.#text, forwarded, client.peerTrusted, description);
+    const head = forwardedHead(requestHeads, this.#text, description, peerTrusted, forwarded);
     this.#phase = 'sent';
     const connection = backends.take(destination.backend, this);
     this.#connection = connection;

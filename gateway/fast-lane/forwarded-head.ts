@@ -8,26 +8,28 @@ const END = `${CONNECTION}\r\n`;
  * The head for the backend: the client's own lines, names in lower case, as the full lane sends them.
  *
  * @param reader - has just read `text`
- * @param forwarded - the values to send of headers that decisions read, by lower-cased name; those that the client did not send
- *   come last. `undefined`: not to be sent
- * @param trusted - the peer's claims about its client are passed on
- * @param description - lines about the client, beside what `forwarded` says of it
+ * @param description - lines about the client
+ * @param trusted - what the peer claims of its client goes on
+ * @param changed - headers to send in the place of the client's own, or behind them; `cookie` in any case, `undefined` for none
  */
 export function forwardedHead(
   reader: RequestHeadReader,
   text: string,
-  forwarded: IncomingHttpHeaders,
-  trusted: boolean,
   description: string,
+  trusted: boolean,
+  changed: IncomingHttpHeaders,
 ): string {
   const { lines, lineEnd } = reader;
+  const { cookie } = changed;
   let head = text.slice(0, lineEnd);
   for (let index = 0; index < lines.count; index++) {
     const { lower, fate, isRead } = lines.name(index);
-    if (fate === 'drop' || (fate === 'claim' && !trusted)) continue;
-    if (isRead && lower in forwarded) {
-      const value = forwarded[lower];
-      if (value !== undefined) head += `${lower}: ${value}\r\n`;
+    if (reader.isCookie(index)) {
+      if (cookie !== undefined) head += `cookie: ${cookie}\r\n`;
+    } else if (isRead && changed[lower] !== undefined) {
+      head += `${lower}: ${changed[lower]}\r\n`;
+    } else if (fate === 'drop' || (fate === 'claim' && !trusted)) {
+      // Of the connection, or a claim that anybody can make.
     } else if (lines.isPlain(text, index)) {
       head += lower + text.slice((lines.valueStart[index] as number) - 2, lines.end[index]);
     } else {
@@ -35,9 +37,9 @@ export function forwardedHead(
     }
   }
   head += description;
-  for (const name in forwarded) {
-    const value = forwarded[name];
-    if (value !== undefined && !reader.has(name)) head += `${name}: ${value}\r\n`;
+  for (const name in changed) {
+    const value = changed[name];
+    if (name !== 'cookie' && value !== undefined && !reader.has(name)) head += `${name}: ${value}\r\n`;
   }
   return head + (reader.contentLength === -1 ? withoutLength(reader.method) : END);
 }

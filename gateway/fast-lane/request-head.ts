@@ -52,6 +52,9 @@ export class RequestHeadReader implements RequestHead {
   /** Behind the CRLF of the request line. */
   lineEnd = 0;
   readonly lines: FieldLines<FieldFate>;
+  readonly #host;
+  readonly #cookie;
+  readonly #accept;
   readonly #connection;
   readonly #contentLength;
   #heads = 0;
@@ -62,6 +65,9 @@ export class RequestHeadReader implements RequestHead {
     const framing = ['host', 'connection', 'content-length', ...FOREIGN];
     const names = new FieldNames([...framing, ...read], fateOf, (name) => read.has(name));
     this.lines = new FieldLines(names, MOST_FIELDS);
+    this.#host = names.of('host');
+    this.#cookie = names.of('cookie');
+    this.#accept = names.of('accept');
     this.#connection = names.of('connection');
     this.#contentLength = names.of('content-length');
   }
@@ -83,7 +89,11 @@ export class RequestHeadReader implements RequestHead {
       // Two of a name: how they are to be joined depends on which it is.
       if (name.seenIn === head) return false;
       name.seenIn = head;
-      if (name.isRead) headers[name.lower] = lines.value(text, index);
+      // By name, where it is known: a key that is computed costs more than the rest of the loop.
+      if (name === this.#host) headers.host = lines.value(text, index);
+      else if (name === this.#cookie) headers.cookie = lines.value(text, index);
+      else if (name === this.#accept) headers.accept = lines.value(text, index);
+      else if (name.isRead) headers[name.lower] = lines.value(text, index);
       else if (name === this.#contentLength) {
         const length = lines.value(text, index);
         if (!CONTENT_LENGTH.test(length)) return false;
@@ -97,6 +107,11 @@ export class RequestHeadReader implements RequestHead {
     if (headers.host === undefined || !HOST.test(headers.host)) return false;
     this.headers = headers;
     return true;
+  }
+
+  /** Whether the line that was read last is the Cookie header. */
+  isCookie(index: number): boolean {
+    return this.lines.name(index) === this.#cookie;
   }
 
   /** Whether the head that was read last has a header of that lower-cased name. */
