@@ -53,6 +53,25 @@ describe('settings that contradict each other', () => {
     assert.deepEqual(both('127.0.0.1:0'), []);
   });
 
+  test('a redirect to https where something else listens', () => {
+    const redirectTo = (address: string) =>
+      contradictions({
+        gateway: {
+          listen: '127.0.0.1:443',
+          admin: { listen: '127.0.0.1:81' },
+          tls: { certificates: [{ cert: 'a.crt', key: 'a.key' }], redirect: { listen: address } },
+        },
+      });
+    assert.deepEqual(redirectTo('127.0.0.1:443'), [
+      'gateway.tls.redirect.listen: expected another address than gateway.listen',
+    ]);
+    assert.deepEqual(redirectTo('127.0.0.1:81'), [
+      'gateway.tls.redirect.listen: expected another address than gateway.admin.listen',
+    ]);
+    assert.deepEqual(redirectTo('127.0.0.1:80'), []);
+    assert.deepEqual(redirectTo('127.0.0.1:0'), []);
+  });
+
   test('an affinity cookie that is renewed after it has expired', () => {
     const [problem] = contradictions({ gateway: { affinity: { idle: '5m', renewAfter: '5m' } } });
     assert.match(problem ?? '', /^gateway\.affinity\.renewAfter: expected less than gateway\.affinity\.idle/);

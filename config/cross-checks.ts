@@ -22,7 +22,7 @@ export function crossCheck(config: Config): Contradiction[] {
 }
 
 function* gatewayChecks({ gateway }: Config): Generator<Contradiction> {
-  const { listen, admin } = gateway;
+  const { listen, admin, tls } = gateway;
   if (!isLoopback(splitAddress(admin.listen).host) && admin.token === undefined) {
     yield {
       path: ['gateway', 'admin', 'token'],
@@ -34,6 +34,17 @@ function* gatewayChecks({ gateway }: Config): Generator<Contradiction> {
       path: ['gateway', 'admin', 'listen'],
       message: 'expected another address than gateway.listen',
     };
+  }
+  if (tls?.redirect && splitAddress(tls.redirect.listen).port !== 0) {
+    const redirect = tls.redirect.listen;
+    const other =
+      redirect === listen ? 'gateway.listen' : redirect === admin.listen ? 'gateway.admin.listen' : undefined;
+    if (other) {
+      yield {
+        path: ['gateway', 'tls', 'redirect', 'listen'],
+        message: `expected another address than ${other}`,
+      };
+    }
   }
 }
 

@@ -10,8 +10,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Where a program on this machine reaches what listens there: a wildcard address is no destination. */
-export function localUrl(address: string): string {
+export function localUrl(address: string, scheme: 'http' | 'https' = 'http'): string {
   const { host, port } = splitAddress(address);
   const destination = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${destination.includes(':') ? `[${destination}]` : destination}:${port}`;
+  return `${scheme}://${destination.includes(':') ? `[${destination}]` : destination}:${port}`;
 }

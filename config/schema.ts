@@ -12,16 +12,15 @@ const name = z
 
 const httpUrl = z.url({ protocol: /^http$/, error: 'expected an http:// URL' });
 
-const listen = (fallback: string, what: string) =>
-  z
-    .string()
-    .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]/]+):\d{1,5}$/, {
-      error: 'expected host:port, such as 127.0.0.1:8080',
-      abort: true,
-    })
-    .refine((address) => splitAddress(address).port <= 65_535, 'expected a port up to 65535')
-    .default(fallback)
-    .describe(what);
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]/]+):\d{1,5}$/, {
+    error: 'expected host:port, such as 127.0.0.1:8080',
+    abort: true,
+  })
+  .refine((text) => splitAddress(text).port <= 65_535, 'expected a port up to 65535');
+
+const listen = (fallback: string, what: string) => address.default(fallback).describe(what);
 
 const keyList = z
   .array(z.string().min(16, 'expected at least 16 characters'))
@@ -81,9 +80,50 @@ const affinitySchema = z
   })
   .prefault({});
 
+const tlsSchema = z.strictObject({
+  certificates: z
+    .array(
+      z.strictObject({
+        cert: z
+          .string()
+          .min(1)
+          .describe(
+            'PEM file of a certificate, followed by those between it and its root. The first one is for clients that name no host, or one that no other is for. Without `tls` the gateway speaks plain HTTP; see [TLS and HTTP/2](guides/tls.md).',
+          ),
+        key: z
+          .string()
+          .min(1)
+          .describe(
+            'PEM file of its private key, without a passphrase. Both are read again when they change.',
+          ),
+      }),
+    )
+    .min(1, 'expected at least one certificate'),
+  minVersion: z
+    .enum(['TLSv1.2', 'TLSv1.3'])
+    .default('TLSv1.2')
+    .describe('Clients that speak older versions only are refused.'),
+  http2: z.boolean().default(true).describe('Offer HTTP/2 beside HTTP/1.1.'),
+  redirect: z
+    .strictObject({
+      listen: address.describe(
+        'Where plain HTTP is answered with a redirect to https. Without it, nothing is.',
+      ),
+      port: z
+        .number()
+        .int()
+        .min(1)
+        .max(65_535)
+        .default(443)
+        .describe('Port of https as clients see it; the redirect names it unless it is 443.'),
+    })
+    .optional(),
+});
+
 const gatewaySchema = z
   .strictObject({
-    listen: listen('127.0.0.1:8080', 'Where clients connect.'),
+    listen: listen('127.0.0.1:8080', 'Where clients connect, by TLS if `gateway.tls` is set.'),
+    tls: tlsSchema.optional().describe('Has the gateway speak TLS, and HTTP/2.'),
     admin: z
       .strictObject({
         listen: listen('127.0.0.1:8081', 'Where the admin API, /healthz, /readyz and /metrics answer.'),
@@ -362,6 +402,7 @@ export type ConfigInput = z.input<typeof configSchema>;
 /** With every default filled in. */
 export type Config = z.output<typeof configSchema>;
 export type GatewayConfig = Config['gateway'];
+export type TlsConfig = NonNullable<GatewayConfig['tls']>;
 export type StoreConfig = Config['store'];
 export type PoolConfig = Config['pools'][string];
 export type AgentConfig = Config['agents'][string];

@@ -1,23 +1,41 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
-import type { GatewayConfig } from '../config/schema.ts';
+import type { GatewayConfig, TlsConfig } from '../config/schema.ts';
 import { StickshiftError } from '../protocol/errors.ts';
 import { endWithError } from './answers/raw-error-answer.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { FullLane } from './full-lane/full-lane.ts';
+import { Http2Connections } from './http2/http2-connections.ts';
+import type { Certificates } from './tls/certificates.ts';
+import { tlsOptions } from './tls/tls-options.ts';
 import { isWebSocketUpgrade, type UpgradeHandler } from './websocket/upgrade-handler.ts';
 
-/** The HTTP server that clients connect to; not listening yet. */
-export function createClientServer(
-  settings: GatewayConfig,
-  lane: FullLane,
-  upgrades: UpgradeHandler,
-  logger: Logger,
-  counters: GatewayCounters,
-): Server {
-  const server = createServer({
+/** A server that clients connect to. */
+export interface ClientServer {
+  readonly server: Server;
+  /** Emitted by the server for every connection that is ready for its first request; its listeners serve the connection. */
+  readonly connectionEvent: 'connection' | 'secureConnection';
+  /** Connections on which clients have chosen HTTP/2, where it is offered. */
+  readonly http2: Http2Connections | undefined;
+}
+
+interface ClientServerParts {
+  readonly lane: FullLane;
+  readonly upgrades: UpgradeHandler;
+  /** With them the server speaks TLS. */
+  readonly certificates: Certificates | undefined;
+  readonly logger: Logger;
+  readonly counters: GatewayCounters;
+}
+
+/** The server that clients connect to; not listening yet. */
+export function createClientServer(settings: GatewayConfig, parts: ClientServerParts): ClientServer {
+  const { lane, upgrades, certificates, logger, counters } = parts;
+  const options = {
     maxHeaderSize: settings.limits.head,
     headersTimeout: settings.timeouts.head,
     // Bodies may be of any length; `timeouts.body` bounds their pauses instead.
@@ -27,7 +45,12 @@ export function createClientServer(
     shouldUpgradeCallback: isWebSocketUpgrade,
     // The request check refuses a missing Host itself, with an answer, a count and a log line like any other refusal.
     requireHostHeader: false,
-  });
+  };
+  const secure =
+    settings.tls && certificates
+      ? createSecureServer(options, settings.tls, certificates, settings.timeouts.head, logger)
+      : undefined;
+  const server: Server = secure ?? createServer(options);
   server.maxConnections = settings.limits.connections;
   server.on('request', lane.handle);
   server.on('upgrade', upgrades.handle);
@@ -49,24 +72,62 @@ export function createClientServer(
     noteRefusal(socket, failure, logger, counters);
     refuseOnSocket(socket, failure, lane);
   });
+  const http2 = secure && settings.tls?.http2 ? new Http2Connections({ settings, lane, logger }) : undefined;
+  if (secure && http2) divide(secure, http2);
+  return { server, connectionEvent: secure ? 'secureConnection' : 'connection', http2 };
+}
+
+/** Gives connections with HTTP/2 to who serves them, and leaves the rest to the server: so HTTP/1.1 is served as it is without. */
+function divide(server: TlsServer, http2: Http2Connections): void {
+  const http1 = server.listeners('secureConnection');
+  server.removeAllListeners('secureConnection');
+  server.on('secureConnection', (socket) => {
+    if (speaksHttp2(socket)) http2.serve(socket);
+    else for (const serve of http1) serve.call(server, socket);
+  });
+}
+
+function speaksHttp2(socket: Socket): boolean {
+  return socket instanceof TLSSocket && socket.alpnProtocol === 'h2';
+}
+
+function createSecureServer(
+  options: ServerOptions,
+  tls: TlsConfig,
+  certificates: Certificates,
+  handshakeTimeoutMs: number,
+  logger: Logger,
+): TlsServer {
+  const server = createTlsServer({ ...options, ...tlsOptions(tls, certificates, handshakeTimeoutMs) });
+  certificates.onDefaultChange((renewed) => server.setSecureContext(renewed));
+  // Node's own listener would have it answered as a malformed request, by a connection that cannot carry an answer.
+  server.removeAllListeners('tlsClientError');
+  server.on('tlsClientError', (error, socket) => {
+    // Scanners, health checks of load balancers and clients that do not know our authority are nothing to wake anybody for.
+    logger.debug({ err: error, peer: socket.remoteAddress }, 'TLS handshake failed');
+    socket.destroy();
+  });
   return server;
 }
 
 /**
- * Has connections go to `accept` instead of the server's own parser.
+ * Has connections of HTTP/1.1 go to `accept` instead of the server's own parser.
  *
  * @returns hands a connection over to that parser after all, with octets that it is to read first
  */
 export function divertConnections(
-  server: Server,
+  { server, connectionEvent }: ClientServer,
   accept: (socket: Socket) => void,
 ): (socket: Socket, bytes: Buffer) => void {
-  const own = server.listeners('connection');
-  server.removeAllListeners('connection');
-  server.on('connection', accept);
+  const own = server.listeners(connectionEvent);
+  const serve = (socket: Socket) => {
+    for (const listener of own) listener.call(server, socket);
+  };
+  server.removeAllListeners(connectionEvent);
+  server.on(connectionEvent, (socket: Socket) => (speaksHttp2(socket) ? serve(socket) : accept(socket)));
   return (socket, bytes) => {
     socket.unshift(bytes);
-    for (const listener of own) listener.call(server, socket);
+    serve(socket);
     // The parser begins to read by itself, but not on a socket that somebody has paused.
     if (socket.isPaused()) socket.resume();
   };

@@ -38,6 +38,8 @@ import { type PoolRouting, Router } from './routing/router.ts';
 import { sessionIdReader } from './session-id/session-id-reader.ts';
 import { InFlightSessions } from './sessions/in-flight-sessions.ts';
 import { KnownBindings } from './sessions/known-bindings.ts';
+import { Certificates } from './tls/certificates.ts';
+import { createRedirectServer } from './tls/redirect-server.ts';
 import { WebSocketTunnels } from './websocket/tunnels.ts';
 import { UpgradeHandler } from './websocket/upgrade-handler.ts';
 
@@ -52,6 +54,8 @@ export interface GatewayOptions {
 export interface RunningGateway {
   /** Where clients connect. */
   readonly url: string;
+  /** Where plain HTTP is answered with a redirect to https, if it is. */
+  readonly redirectUrl: string | undefined;
   readonly adminUrl: string;
   /** Stops accepting, lets what is in flight finish within `gateway.timeouts.shutdown`, then resolves. */
   stop(): Promise<void>;
@@ -59,7 +63,7 @@ export interface RunningGateway {
 
 /**
  * Starts a gateway; resolves when every backend has been checked once, what operators asked for is known (if the store can be
- * read), and both ports are open.
+ * read), and all ports are open.
  *
  * @throws StickshiftError `PORT_IN_USE`, `CONFIG_INVALID`
  */
@@ -186,11 +190,15 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   });
   const states = new OperatorStates({ pools, store, drains, logger });
 
+  // Files that are no certificates end the start here, before anybody is asked anything.
+  const certificates = settings.tls && (await Certificates.load({ tls: settings.tls, logger }));
+  const redirect = settings.tls?.redirect && createRedirectServer(settings, settings.tls.redirect);
   let stopping = false;
   const startedAt = Date.now();
-  const server = createClientServer(settings, lane, upgrades, logger, counters);
+  const front = createClientServer(settings, { lane, upgrades, certificates, logger, counters });
+  const { server, http2 } = front;
   const fastLane = settings.fastLane
-    ? createFastLane(server, { settings, pools, deliveries, rules, headers, counters, logger })
+    ? createFastLane(front, { settings, pools, deliveries, rules, headers, counters, logger })
     : undefined;
   const clients = openConnections(server);
   const adminHost = splitAddress(settings.admin.listen).host;
@@ -207,6 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         startedAt,
         webSockets: tunnels.count,
         storeSettlingMs: Math.round(store.settlingMs),
+        ...(certificates && { certificates: certificates.status }),
         ...counters,
         holdTimeMs: Math.round(counters.holdTimeMs),
       }),
@@ -225,16 +234,29 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   try {
     const address = await listen(server, settings.listen, 'gateway.listen');
     const adminAddress = await listen(admin, settings.admin.listen, 'gateway.admin.listen');
+    const redirectAddress =
+      redirect && settings.tls?.redirect
+        ? await listen(redirect, settings.tls.redirect.listen, 'gateway.tls.redirect.listen')
+        : undefined;
     logger.info(
-      { listen: address, admin: adminAddress, pools: pools.map((pool) => pool.name) },
+      {
+        listen: address,
+        tls: certificates !== undefined,
+        admin: adminAddress,
+        pools: pools.map((pool) => pool.name),
+      },
       'gateway is up',
     );
     return {
-      url: localUrl(address),
+      url: localUrl(address, certificates ? 'https' : 'http'),
+      redirectUrl: redirectAddress && localUrl(redirectAddress),
       adminUrl: localUrl(adminAddress),
       stop: async () => {
         stopping = true;
+        redirect?.close();
+        redirect?.closeAllConnections();
         await closeServer(server, clients, settings.timeouts.shutdown, () => {
+          http2?.close();
           tunnels.closeAll();
           deliveries.stop();
           fastLane?.stop();
@@ -248,11 +270,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         fastLane?.close();
         admin.closeAllConnections();
         admin.close();
+        certificates?.close();
         logger.info('gateway has stopped');
       },
     };
   } catch (error) {
     server.close();
+    redirect?.close();
+    certificates?.close();
     await leases.stop();
     health.stop();
     states.stop();

@@ -38,6 +38,20 @@ export interface GatewayReport
   readonly webSockets: number;
   /** How long the store goes on settling, milliseconds; 0: it has. Until then no session is taken over. */
   readonly storeSettlingMs: number;
+  /** That clients are shown, in the order of the configuration; absent where it speaks no TLS. */
+  readonly certificates?: readonly CertificateStatus[];
+}
+
+export interface CertificateStatus {
+  /** Its file. */
+  readonly certificate: string;
+  readonly names: readonly string[];
+  /** SHA-256. */
+  readonly fingerprint: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  /** Whole days; negative when it has expired. */
+  readonly daysLeft: number;
 }
 
 export interface PoolStatus {

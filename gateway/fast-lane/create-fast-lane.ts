@@ -1,9 +1,8 @@
-import type { Server } from 'node:http';
 import { propagation } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import type { GatewayConfig } from '../../config/schema.ts';
 import type { Pool } from '../backends/pool.ts';
-import { divertConnections, refuseConnection } from '../client-server.ts';
+import { type ClientServer, divertConnections, refuseConnection } from '../client-server.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { AnswerRules } from '../delivery/answer-rules.ts';
 import type { Deliveries } from '../delivery/deliveries.ts';
@@ -28,7 +27,7 @@ interface FastLaneSurroundings {
 }
 
 /** Puts a fast lane in front of a server's own parser. */
-export function createFastLane(server: Server, surroundings: FastLaneSurroundings): FastLane {
+export function createFastLane(front: ClientServer, surroundings: FastLaneSurroundings): FastLane {
   const { settings, pools, deliveries, rules, headers, counters, logger } = surroundings;
   const { timeouts, limits } = settings;
   const sessionHeaders = pools.flatMap(({ config }) => config.session.header?.toLowerCase() ?? []);
@@ -41,7 +40,7 @@ export function createFastLane(server: Server, surroundings: FastLaneSurrounding
     requestHeads: new RequestHeadReader([...sessionHeaders, ...propagation.fields(), ...CLAIMS]),
     answerHeads: new AnswerHeadReader(sessionHeaders),
     backends: new BackendPool(),
-    handOver: divertConnections(server, (socket) => lane.accept(socket)),
+    handOver: divertConnections(front, (socket) => lane.accept(socket)),
     refuse: (socket, failure) => refuseConnection(socket, failure, logger, counters),
   });
   return lane;
