@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { ERROR_KINDS, type ErrorCode } from '../../protocol/errors.ts';
 import { type Forwarded, type HostileRequest, head, SMUGGLED } from '../corpus/hostile-request.ts';
 import { HOSTILE_REQUESTS } from '../corpus/requests.ts';
+import { CertificateFiles } from '../services/certificate-files.ts';
 import { GatewayUnderTest } from '../services/gateway-under-test.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { type StrictRequest, type StrictResponse, valuesOf } from '../services/strict-http.ts';
@@ -12,30 +13,41 @@ const SENTINEL = '/sentinel';
 const sentinelRequest = head(`GET ${SENTINEL} HTTP/1.1`, 'Host: app.test', 'Connection: close');
 
 let underTest: GatewayUnderTest;
-before(async () => {
-  // Short, because some of the corpus is a head that never ends.
-  underTest = await GatewayUnderTest.start({ timeouts: { head: '1s' } });
-});
-after(() => underTest.stop());
-afterEach(() => underTest.backend.forget());
+let connect: () => Promise<RawClient>;
+let scheme: 'http' | 'https';
 
-describe('the gateway is not deceived by', () => {
-  for (const hostile of HOSTILE_REQUESTS) {
-    test(hostile.name, { timeout: 15_000 }, async () => {
-      const logged = underTest.log.lines.length;
-      const answers = await exchange(hostile);
-      const seen = underTest.backend.requests.filter(({ target }) => target !== SENTINEL);
-      assertSoundConnections();
-      assertJudgement(hostile, answers, seen);
-      assertLogged(answers, logged);
-      await assertStillServing();
+for (const isTls of [false, true]) {
+  describe(`the gateway is not deceived${isTls ? ', over TLS as without it,' : ''} by`, () => {
+    before(async () => {
+      await using files = await CertificateFiles.create();
+      await files.put('app', ['app.test']);
+      const tls = isTls && { tls: { ...files.settings('app'), http2: false } };
+      // Short, because some of the corpus is a head that never ends.
+      underTest = await GatewayUnderTest.start({ timeouts: { head: '1s' }, ...tls });
+      const { port } = underTest;
+      scheme = isTls ? 'https' : 'http';
+      connect = () => (isTls ? RawClient.connectByTls(port) : RawClient.connect(port));
     });
-  }
-});
+    after(() => underTest.stop());
+    afterEach(() => underTest.backend.forget());
+
+    for (const hostile of HOSTILE_REQUESTS) {
+      test(hostile.name, { timeout: 15_000 }, async () => {
+        const logged = underTest.log.lines.length;
+        const answers = await exchange(hostile);
+        const seen = underTest.backend.requests.filter(({ target }) => target !== SENTINEL);
+        assertSoundConnections();
+        assertJudgement(hostile, answers, seen);
+        assertLogged(answers, logged);
+        await assertStillServing();
+      });
+    }
+  });
+}
 
 /** Sends the request, and a harmless one behind it where the connection allows; returns the answers to the first. */
 async function exchange(hostile: HostileRequest): Promise<StrictResponse[]> {
-  const client = await RawClient.connect(underTest.port);
+  const client = await connect();
   const methods = (hostile.forwarded ?? []).map(({ method }) => method ?? 'GET');
   client.send(hostile.raw);
   await client.answered(hostile.forwarded?.length ?? 1, methods);
@@ -116,7 +128,9 @@ function assertForwarded(request: StrictRequest | undefined, expected: Forwarded
   if (expected.method !== undefined) assert.equal(request.method, expected.method);
   if (expected.target !== undefined) assert.equal(request.target, expected.target);
   if (expected.body !== undefined) assert.equal(request.body, expected.body);
-  for (const [name, value] of Object.entries(expected.headers ?? {})) {
+  for (const [name, written] of Object.entries(expected.headers ?? {})) {
+    // The corpus is written for a gateway without TLS.
+    const value = name === 'x-forwarded-proto' ? scheme : written;
     const values = valuesOf(request.headers, name);
     const arrived = values.length === 0 ? null : values.join(', ');
     if (value instanceof RegExp) assert.match(String(arrived), value, `header ${name}`);
@@ -126,7 +140,7 @@ function assertForwarded(request: StrictRequest | undefined, expected: Forwarded
 
 /** Another client is served as if nothing had been, by whatever backend connections the hostile one left behind. */
 async function assertStillServing(): Promise<void> {
-  const client = await RawClient.connect(underTest.port);
+  const client = await connect();
   client.send(sentinelRequest);
   await client.until(() => client.closed);
   assert.deepEqual(

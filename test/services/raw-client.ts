@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type Reading, readResponses, type StrictResponse } from './strict-http.ts';
+import { connectByTls } from './tls-client.ts';
 import { Watchers } from './watchers.ts';
 
 /** A client on a raw socket: sends any bytes at all and reads the answers strictly. */
@@ -28,6 +29,11 @@ export class RawClient {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     await once(socket, 'connect');
     return new RawClient(socket);
+  }
+
+  /** The same by TLS. */
+  static async connectByTls(port: number): Promise<RawClient> {
+    return new RawClient(await connectByTls(port));
   }
 
   get received(): Buffer {
