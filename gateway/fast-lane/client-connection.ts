@@ -44,6 +44,7 @@ export class ClientConnection implements Waiting {
   /** Of the request that has to arrive, or of the connection itself; see {@link FastExchange.dueAt} for one under way. */
   #waitsUntil: number;
   readonly #parts: LaneParts;
+  readonly #left: (connection: ClientConnection) => void;
   #exchange: FastExchange | undefined;
   /** Read, and not used yet. */
   #ahead: Buffer | undefined;
@@ -60,9 +61,11 @@ export class ClientConnection implements Waiting {
   #cookie: string | undefined;
   #appCookie: string | undefined;
 
-  constructor(socket: Socket, parts: LaneParts) {
+  /** @param left - called when the lane has no more to do with it */
+  constructor(socket: Socket, parts: LaneParts, left: (connection: ClientConnection) => void) {
     this.socket = socket;
     this.#parts = parts;
+    this.#left = left;
     this.#waitsUntil = parts.clock.in(parts.timeouts.head);
     this.socket[CONNECTION] = this;
     for (const event in LISTENERS) socket.on(event, LISTENERS[event] as () => void);
@@ -181,15 +184,14 @@ export class ClientConnection implements Waiting {
     } else if (this.#toDiscard > 0) {
       const discarded = Math.min(this.#toDiscard, chunk.length);
       this.#toDiscard -= discarded;
+      const { clock, timeouts } = this.#parts;
+      this.#waitsUntil = clock.in(this.#toDiscard > 0 ? timeouts.body : timeouts.keepAlive);
       if (discarded === chunk.length) return;
       rest = chunk.subarray(discarded);
     }
     this.#ahead = this.#ahead ? Buffer.concat([this.#ahead, rest]) : rest;
-    if (this.#exchange) {
-      if (this.#ahead.length > READ_AHEAD) this.pause();
-      return;
-    }
     this.#proceed();
+    if (this.#ahead && this.#ahead.length > READ_AHEAD) this.pause();
   }
 
   /** Begins the requests that have been read, until one is under way. */
@@ -249,6 +251,7 @@ export class ClientConnection implements Waiting {
 
   #leave(): void {
     this.#parts.clock.delete(this);
+    this.#left(this);
     delete this.socket[CONNECTION];
     for (const event in LISTENERS) this.socket.off(event, LISTENERS[event] as () => void);
   }
@@ -256,6 +259,7 @@ export class ClientConnection implements Waiting {
   drained(): void {
     this.#exchange?.clientDrained();
     this.#proceed();
+    if (!this.#exchange) this.resume();
   }
 
   ended(): void {
@@ -267,6 +271,7 @@ export class ClientConnection implements Waiting {
   closed(): void {
     this.#isClosing = true;
     this.#parts.clock.delete(this);
+    this.#left(this);
     this.#exchange?.clientGone();
     this.#exchange = undefined;
     this.#ahead = undefined;

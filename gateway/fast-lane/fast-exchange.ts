@@ -63,7 +63,7 @@ export class FastExchange implements LaneRequest, BackendUser {
   /** The backend's connection can have another request when this answer has been read. */
   #backendKeeps = false;
   #keepsForMs = Number.POSITIVE_INFINITY;
-  /** What the backend closed while the answer was being checked. */
+  /** The backend closed its connection while the answer was being checked. */
   #isCut = false;
 
   /**
@@ -206,8 +206,7 @@ export class FastExchange implements LaneRequest, BackendUser {
 
   #missed(miss: Miss): void {
     this.#dropConnection();
-    const { trace } = this.#delivery;
-    trace.run(() => {
+    this.#delivery.trace.run(() => {
       try {
         this.#delivery.missed(miss);
         this.#parts.requestHeads.read(this.#text, this.#headEnd);
@@ -221,6 +220,14 @@ export class FastExchange implements LaneRequest, BackendUser {
   // The answer
 
   answerBytes(piece: Buffer): void {
+    try {
+      this.#take(piece);
+    } catch (error) {
+      this.fail(asStickshiftError(error));
+    }
+  }
+
+  #take(piece: Buffer): void {
     switch (this.#phase) {
       case 'sent':
         this.#readHead(piece);

@@ -10,6 +10,9 @@ import type { LaneParts } from './lane-parts.ts';
 export class FastLane {
   readonly #parts: LaneParts;
   readonly #clients = new Set<ClientConnection>();
+  readonly #left = (client: ClientConnection): void => {
+    this.#clients.delete(client);
+  };
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
@@ -18,9 +21,7 @@ export class FastLane {
 
   /** Takes a connection that a server has accepted. */
   accept(socket: Socket): void {
-    const client = new ClientConnection(socket, this.#parts);
-    this.#clients.add(client);
-    socket.once('close', () => this.#clients.delete(client));
+    this.#clients.add(new ClientConnection(socket, this.#parts, this.#left));
   }
 
   /** Connections on which nothing is under way end now. */

@@ -99,7 +99,8 @@ export class LeaseBook {
    */
   ttlMs(now: number): number {
     const { ttlMs, heardUntil = () => now } = this.#options;
-    const left = Math.floor(Math.min(ttlMs, heardUntil() + ttlMs - now));
+    // Not the difference of two large numbers, which may come out a hair too small.
+    const left = Math.floor(ttlMs + Math.min(0, heardUntil() - now));
     if (left > 0) return left;
     throw new StickshiftError(
       'LEASE_REFUSED',
