@@ -61,7 +61,6 @@ describe('a store that', localRedisRequirement(), () => {
         [200, server, ['tea']],
         'steady state needs no store',
       );
-      assertRefused(await visitor.post('/cart/cake'), 'COMMIT_UNKNOWN');
       assertRefused(await stranger.get('/cart'), 'SESSION_UNKNOWN');
       const answered = await known.get('/cart');
       assert.deepEqual(
@@ -69,6 +68,7 @@ describe('a store that', localRedisRequirement(), () => {
         [200, server],
         'the bound agent knows what it holds',
       );
+      assertRefused(await visitor.post('/cart/cake'), 'COMMIT_UNKNOWN');
       assert.equal((await installation.visitor().get('/cart')).status, 200, 'newcomers are served');
 
       door.trouble = 'none';
@@ -81,6 +81,24 @@ describe('a store that', localRedisRequirement(), () => {
       assert.deepEqual((await visitor.post('/cart/milk')).body, ['tea', 'cake', 'milk']);
       const lines = installation.server(server).log.lines.slice(logged);
       assert.ok(lines.some(({ msg, level }) => /store/.test(String(msg)) && Number(level) >= 40));
+    });
+  }
+
+  for (const [what, trouble] of TROUBLES.slice(0, 2)) {
+    test(`${what} has nobody shown a change that was refused, and that may be lost yet`, async () => {
+      const [visitor, reader] = [installation.visitor(), installation.visitor()];
+      await visitor.post('/cart/tea');
+      await reader.post('/cart/milk');
+      door.trouble = trouble;
+      assertRefused(await visitor.post('/cart/cake'), 'COMMIT_UNKNOWN');
+      await eventually('its session is not served', async () => (await visitor.get('/cart')).status === 503);
+      assert.deepEqual((await reader.get('/cart')).body, ['milk'], 'others are');
+      door.trouble = 'none';
+      const saved = await eventually('the change is saved', async () => {
+        const visit = await visitor.get('/cart');
+        return visit.status === 200 && visit;
+      });
+      assert.deepEqual(saved.body, ['tea', 'cake']);
     });
   }
 
