@@ -37,6 +37,7 @@ export interface AnswerPlan {
 
 /** What a web server in front of the app answers when the process behind it has died, or does not come to an end. */
 const BROKEN_OFF: ReadonlySet<number> = new Set([502, 504]);
+const EVENT_STREAM = /^text\/event-stream/i;
 const NOBODY: readonly SessionReference[] = [];
 
 /**
@@ -53,7 +54,7 @@ export class AnswerRules {
   plan(exchange: AnsweredExchange, answer: AnswerHead): AnswerPlan {
     const { known } = this.#options;
     const { routing, session } = exchange.route;
-    const endless = answer.headers['content-type']?.startsWith('text/event-stream') ?? false;
+    const endless = EVENT_STREAM.test(answer.headers['content-type'] ?? '');
 
     const named = routing.sessionIds.fromResponse(answer.headers);
     const next =

@@ -103,7 +103,7 @@ export class Delivery implements AnsweredExchange {
 
   /** Whether it is at that backend now, or its answer is on its way from there. */
   isAt(backend: Backend): boolean {
-    return this.#stay?.backend === backend;
+    return this.#stay?.backend === backend && !this.#stay.isOver;
   }
 
   /** Its answer may never end by itself. */
@@ -127,10 +127,9 @@ export class Delivery implements AnsweredExchange {
    */
   depart(destination: Destination, forwarded: IncomingHttpHeaders): void {
     const { backend, epoch, stamp, ended } = destination;
-    if (ended) {
-      this.ended = ended;
-      this.#route = hideEndedSession(this.route, forwarded);
-    }
+    if (ended) this.ended = ended;
+    // At each attempt: a lane may make the headers anew.
+    if (this.ended) this.#route = hideEndedSession(this.route, forwarded);
     this.epoch = epoch;
     this.stamp = stamp;
     this.incarnation = backend.incarnation || undefined;

@@ -15,6 +15,10 @@ export class Stay {
     this.#leaveSession = session && inFlight.enter(session.ref, session.id, backend);
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** The answer is one that never ends by itself. */
   get endless(): boolean {
     return this.#endless;

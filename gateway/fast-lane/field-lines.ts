@@ -35,6 +35,7 @@ export class FieldLines<Fate extends string> {
    * @returns false when a line is not what RFC 9112, 5 says, or there are too many
    */
   read(text: string, from: number, end: number): boolean {
+    this.#known.beginHead();
     let at = from;
     let count = 0;
     while (at < end) {

@@ -1,4 +1,4 @@
-import { RecentMap } from '../memory/recent-map.ts';
+import { detached } from '../memory/recent-map.ts';
 
 /** What is known of a header field by its name alone. */
 export interface FieldName<Fate extends string> {
@@ -10,22 +10,22 @@ export interface FieldName<Fate extends string> {
   seenIn: number;
 }
 
-/** Names beyond those that everybody uses; clients can make up as many as they like. */
-const REMEMBERED = 2_048;
+/** Spellings that are remembered, beyond those of one head; clients and apps can make up as many as they like. */
+const REMEMBERED = 4_096;
 
 /**
- * Header field names by their spelling, so that a head costs a look-up per field and no string is lower-cased twice. Those with a
- * fate of their own are kept for good; what else clients and apps make up is forgotten again.
+ * Header field names by their spelling, so that a head costs a look-up per field and no string is lower-cased twice. Within a head,
+ * a name is one object however it is spelt.
  */
 export class FieldNames<Fate extends string> {
   readonly #fateOf: (lower: string) => Fate;
   readonly #isRead: (lower: string) => boolean;
   readonly #permanent = new Map<string, FieldName<Fate>>();
-  readonly #bySpelling = new RecentMap<string, FieldName<Fate>>(REMEMBERED);
-  readonly #byName = new RecentMap<string, FieldName<Fate>>(REMEMBERED);
+  readonly #bySpelling = new Map<string, FieldName<Fate>>();
+  readonly #byName = new Map<string, FieldName<Fate>>();
 
   /**
-   * @param permanent - lower-cased names that are never forgotten: all that framing depends on
+   * @param permanent - lower-cased names that are never forgotten, so that they can be told by identity
    * @param fateOf - takes a lower-cased name
    * @param isRead - takes a lower-cased name
    */
@@ -39,6 +39,13 @@ export class FieldNames<Fate extends string> {
     for (const lower of permanent) this.#permanent.set(lower, this.#make(lower));
   }
 
+  /** Another head begins. All that was made up is forgotten together: half of it would leave two objects for one name. */
+  beginHead(): void {
+    if (this.#bySpelling.size <= REMEMBERED) return;
+    this.#bySpelling.clear();
+    this.#byName.clear();
+  }
+
   /** @param spelling - as received; may be a slice of a longer string */
   of(spelling: string): FieldName<Fate> {
     return this.#bySpelling.get(spelling) ?? this.#learn(spelling);
@@ -46,7 +53,7 @@ export class FieldNames<Fate extends string> {
 
   #learn(slice: string): FieldName<Fate> {
     // Not the slice itself: it would keep the whole head in memory.
-    const spelling = Buffer.from(slice, 'latin1').toString('latin1');
+    const spelling = detached(slice);
     const lower = spelling.toLowerCase();
     let name = this.#permanent.get(lower) ?? this.#byName.get(lower);
     if (!name) {

@@ -9,11 +9,10 @@ export interface Waiting {
 
 /**
  * One timer for everybody who waits in the lane: a timer of its own for each request would cost more than the request's way
- * through the router. What is due is told up to two ticks late, and never early.
+ * through the router. What is due is told up to a tick late, and never early.
  */
 export class LaneClock {
   readonly #waiting = new Set<Waiting>();
-  #now = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #date = '';
   #dateUntil = 0;
@@ -36,13 +35,14 @@ export class LaneClock {
 
   /** When something is due that may take `ms`. */
   in(ms: number): number {
-    return this.#now + ms + TICK_MS;
+    return performance.now() + ms;
   }
 
   /** For a Date header. */
   get date(): string {
     const now = Date.now();
-    if (now >= this.#dateUntil) {
+    // The system's clock may be set back.
+    if (now >= this.#dateUntil || now < this.#dateUntil - 1_000) {
       this.#date = new Date(now).toUTCString();
       this.#dateUntil = now - (now % 1_000) + 1_000;
     }
@@ -51,7 +51,6 @@ export class LaneClock {
 
   #tick(): void {
     const now = performance.now();
-    this.#now = now;
     for (const waiting of this.#waiting) if (now >= waiting.dueAt) waiting.late();
   }
 }
