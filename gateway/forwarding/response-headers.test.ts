@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { HOP_BY_HOP } from './hop-by-hop.ts';
-import { backendResponseHeaders } from './response-headers.ts';
+import { announcesVoidBody, backendResponseHeaders, mayHaveBody } from './response-headers.ts';
 
 describe('the headers of a backend’s answer', () => {
   test('keep their order, spelling and number', () => {
@@ -53,6 +53,53 @@ describe('the headers of a backend’s answer', () => {
         );
         assert.deepEqual(kept, expected.flat());
       }),
+    );
+  });
+});
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+const STATUSES = [100, 101, 103, 200, 204, 205, 206, 304, 404, 500] as const;
+
+describe('the body of a backend’s answer', () => {
+  test('is one that there may be, by method and status alone', () => {
+    const without = STATUSES.filter((status) => !mayHaveBody('GET', status));
+    assert.deepEqual(without, [100, 101, 103, 204, 304]);
+    for (const status of STATUSES) {
+      assert.equal(mayHaveBody('HEAD', status), false);
+      for (const method of METHODS.slice(2)) {
+        assert.equal(mayHaveBody(method, status), mayHaveBody('GET', status));
+      }
+    }
+  });
+
+  test('is announced in vain when the answer has chunks or a length, and no body', () => {
+    for (const [method, status] of [
+      ['HEAD', 200],
+      ['GET', 204],
+      ['GET', 304],
+    ] as const) {
+      const isVoid = (contentLength: number | undefined, isChunked: boolean) =>
+        announcesVoidBody(method, status, { contentLength, isChunked });
+      assert.deepEqual(
+        [isVoid(5, false), isVoid(undefined, true), isVoid(0, true)],
+        [true, true, true],
+        method,
+      );
+      assert.deepEqual([isVoid(0, false), isVoid(undefined, false)], [false, false], method);
+    }
+  });
+
+  test('is never announced in vain by an answer that may have one', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...METHODS),
+        fc.constantFrom(...STATUSES),
+        fc.record({ contentLength: fc.option(fc.nat(), { nil: undefined }), isChunked: fc.boolean() }),
+        (method, status, framing) => {
+          fc.pre(mayHaveBody(method, status));
+          assert.equal(announcesVoidBody(method, status, framing), false);
+        },
+      ),
     );
   });
 });
