@@ -180,10 +180,22 @@ const gatewaySchema = z
   })
   .prefault({});
 
+const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+  ...['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'expect', 'te', 'trailer'],
+  ...['keep-alive', 'proxy-connection', 'cookie', 'set-cookie', 'http2-settings'],
+]);
+
 const sessionIdSchema = z
   .strictObject({
     cookie: z.string().min(1).optional().describe('Cookie that carries the session ID.'),
-    header: z.string().min(1).optional().describe('Request (and response) header that carries it.'),
+    header: z
+      .string()
+      .min(1)
+      .refine((name) => !RESERVED_HEADERS.has(name.toLowerCase()), {
+        error: 'expected a header of the application, not one by which messages are framed or cookies kept',
+      })
+      .optional()
+      .describe('Request (and response) header that carries it.'),
     query: z.string().min(1).optional().describe('Query parameter that carries it.'),
     pathParameter: z
       .string()

@@ -142,6 +142,11 @@ describe('an answer', () => {
     assert.equal(plan({ 'content-type': 'text/html' }).endless, false);
   });
 
+  test('that may never end by itself is known by its media type in any spelling', () => {
+    const { plan } = scene({ method: 'POST' });
+    assert.equal(plan({ 'content-type': 'Text/Event-Stream' }).endless, true);
+  });
+
   test('of a web server whose app has died acknowledges nothing, and leaves the session in doubt', () => {
     for (const status of [502, 504]) {
       const { plan, known } = scene({ method: 'POST' });

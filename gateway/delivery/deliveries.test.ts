@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { StickshiftError } from '../../protocol/errors.ts';
 import { deliveryScene } from './testing/delivery-scene.ts';
 
 describe('when the drain of a backend is over', () => {
@@ -25,6 +26,15 @@ describe('when the drain of a backend is over', () => {
     deliveries.end(over.delivery, 200, true);
     deliveries.closeTo(one);
     assert.deepEqual([underWay.lane.done, over.lane.done], [['fail BACKEND_RESET'], []]);
+  });
+
+  test('what has left it, and is being placed elsewhere, goes on', () => {
+    const { begin, deliveries, to, one } = deliveryScene({ sessionId: 'abc' });
+    const { delivery, lane } = begin();
+    delivery.depart(to(one), {});
+    delivery.missed({ kind: 'not-connected', error: new StickshiftError('CONNECT_FAILED', 'it is gone') });
+    deliveries.closeTo(one);
+    assert.deepEqual(lane.done, []);
   });
 
   test('all that is there fails, though each is over at once', () => {

@@ -81,6 +81,19 @@ describe('a request on its way', () => {
     assert.equal(inFlight.has('shop abc'), false);
   });
 
+  test('tells no backend of a session that has ended, also when the first one does not take it', () => {
+    const { begin, to, one, two } = deliveryScene({ sessionId: 'abc' });
+    const { delivery } = begin();
+    const { session } = delivery.route;
+    assert.ok(session);
+    delivery.depart(to(one, { ended: { session, epoch: 4 } }), { cookie: 'a=1; sid=abc' });
+    delivery.missed(REFUSED);
+    // A lane may make the headers anew for each attempt, from those of the client. Without a session to place, none has ended.
+    const forwarded: IncomingHttpHeaders = { cookie: 'a=1; sid=abc' };
+    delivery.depart(to(two), forwarded);
+    assert.deepEqual(forwarded, { cookie: 'a=1' });
+  });
+
   test('tells health that its backend has answered', () => {
     const { begin, to, one, heard } = deliveryScene({});
     const { delivery } = begin();

@@ -47,7 +47,7 @@ function sent(
     readonly description: string;
   },
 ): string {
-  return forwardedHead(reader, text, { ...reader.headers, ...forwarded }, trusted, description);
+  return forwardedHead(reader, text, description, trusted, { cookie: reader.headers.cookie, ...forwarded });
 }
 
 /** What whoever forgives nothing reads of a head and a body of its length. */
@@ -100,11 +100,12 @@ describe('the head for a backend', () => {
 
   test('says of a header that decisions read what they made of it, in its place', () => {
     const lines = linesOf([...GET, 'Cookie: stickshift=1; a=1', 'X-Session: abc', 'X-Mine: 1'], {
-      forwarded: { cookie: 'a=1', 'x-session': undefined, traceparent: '00-1' },
+      forwarded: { cookie: 'a=1', 'x-session': 'def', traceparent: '00-1' },
       description: 'x-forwarded-proto: http\r\n',
     });
     assert.deepEqual(lines.slice(2), [
       'cookie: a=1',
+      'x-session: def',
       'x-mine: 1',
       'x-forwarded-proto: http',
       'traceparent: 00-1',
@@ -172,7 +173,8 @@ describe('the head for a backend', () => {
         const client = requestHeaders.client(request);
         const trusted = client.peerTrusted;
 
-        const told: IncomingHttpHeaders = trusted ? { ...reader.headers } : {};
+        const claims = Object.entries(reader.headers).filter(([name]) => name.startsWith('x-forwarded-'));
+        const told: IncomingHttpHeaders = trusted ? Object.fromEntries(claims) : {};
         describeClient(told, client, reader.headers.host);
         const description = Object.entries(told).map(([name, value]) => `${name}: ${value}\r\n`);
         const { headers } = readStrictly(

@@ -22,7 +22,11 @@ function laneTime(t: TestContext) {
       t.mock.timers.tick(1);
     }
   };
-  return { start, pass, now: () => now };
+  /** Time in which something else keeps the machine from running its timers. */
+  const stall = (ms: number) => {
+    now += ms;
+  };
+  return { start, pass, stall, now: () => now };
 }
 
 /** Somebody who is told once, and remembers when. */
@@ -68,6 +72,19 @@ describe('who waits in the lane', () => {
         },
       ),
     );
+  });
+
+  test('is not told early either when it came while the clock was held up', (t) => {
+    const { start, pass, stall, now } = laneTime(t);
+    const clock = start();
+    pass(150);
+    stall(500);
+    const until = now() + 300;
+    const patient = new Patient(clock, 300, now);
+    pass(300 + LATEST_MS);
+    clock.stop();
+    const { toldAt = 0 } = patient;
+    assert.ok(toldAt >= until, `${until - toldAt} ms early`);
   });
 
   test('is told nothing while it waits for nothing, or once it has gone', (t) => {
@@ -142,6 +159,16 @@ describe('the date for a header', () => {
       assert.equal(clock.date, new Date(Math.floor(Date.now() / 1_000) * 1_000).toUTCString());
       pass(77);
     }
+    clock.stop();
+  });
+
+  test('follows the system’s clock when that is set back', (t) => {
+    const { start, pass } = laneTime(t);
+    const clock = start();
+    assert.equal(clock.date, 'Sat, 21 Nov 2026 12:00:00 GMT');
+    t.mock.timers.setTime(Date.UTC(2026, 10, 21, 11));
+    pass(1_000);
+    assert.equal(clock.date, 'Sat, 21 Nov 2026 11:00:01 GMT');
     clock.stop();
   });
 });

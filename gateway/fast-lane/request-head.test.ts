@@ -144,6 +144,17 @@ describe('a request head', () => {
     );
   });
 
+  test('with a header twice is for the full lane, whatever other names have come by', () => {
+    const reader = newReader();
+    const twice = get('authorization: one', 'Authorization: two');
+    assert.equal(read(twice, reader), undefined);
+    for (let round = 0; round < 50; round++) {
+      const madeUp = Array.from({ length: 100 }, (_, index) => `X-${round}-${index}: 1`);
+      assert.ok(read(get('authorization: one', ...madeUp), reader));
+    }
+    assert.equal(read(twice, reader), undefined);
+  });
+
   test('can be read again, after others', () => {
     const reader = newReader();
     const text = get('X-Mine: 1');
