@@ -1,12 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
-import type { AnswerPlan } from '../delivery/answer-rules.ts';
 import type { Delivery, LaneRequest, Miss } from '../delivery/delivery.ts';
-import { announcesVoidBody } from '../forwarding/response-headers.ts';
 import type { Destination } from '../routing/destinations.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
-import { AnswerBody, framingOf } from './answer-body.ts';
-import { AnswerWriter, type KeptHead } from './answer-writer.ts';
+import { type AnswerOwner, AnswerTransfer } from './answer-transfer.ts';
+import { AnswerWriter } from './answer-writer.ts';
 import type { BackendConnection, BackendUser } from './backend-connection.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { forwardedHead } from './forwarded-head.ts';
@@ -17,24 +15,20 @@ import type { LaneParts } from './lane-parts.ts';
 const MOST_ANSWER_HEAD = 16 * 1024 + 24;
 /** Up to here, a head and what there is of its body are sent as one string, which costs less than two writes. */
 const SMALL = 16 * 1024;
-const NOTHING = Buffer.alloc(0);
 
 type Phase =
   /** Its session is being placed. */
   | 'placing'
   /** It is with a backend, or on its way there. */
   | 'sent'
-  /** Its answer is being read, to be let out whole. */
-  | 'holding'
-  /** Its answer is here, and somebody has been asked whether it may go out. */
-  | 'checking'
-  | 'streaming'
+  /** Its answer is on its way. */
+  | 'answering'
   /** Its answer is out, and the rest of its body is still to come. */
   | 'answered'
   | 'over';
 
 /** One request on its way through the fast lane, and its answer. */
-export class FastExchange implements LaneRequest, BackendUser {
+export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
   /** When the lane loses patience, by its clock. */
   dueAt = Number.POSITIVE_INFINITY;
   /** Octets of the request's body that have not arrived. */
@@ -53,18 +47,7 @@ export class FastExchange implements LaneRequest, BackendUser {
   #bodyKept: Buffer | undefined;
   /** Of the answer. */
   #partialHead: Buffer | undefined;
-  #plan: AnswerPlan | undefined;
-  #kept: KeptHead | undefined;
-  #body: AnswerBody | undefined;
-  #held: Buffer[] = [];
-  #heldLength = 0;
-  /** Came from the backend while the answer was being checked. */
-  #late: Buffer[] = [];
-  /** The backend's connection can have another request when this answer has been read. */
-  #backendKeeps = false;
-  #keepsForMs = Number.POSITIVE_INFINITY;
-  /** The backend closed its connection while the answer was being checked. */
-  #isCut = false;
+  #answer: AnswerTransfer | undefined;
 
   /**
    * @param text - begins with the head, which `parts.requestHeads` has just read
@@ -186,12 +169,10 @@ export class FastExchange implements LaneRequest, BackendUser {
     const connection = this.#connection;
     this.#connection = undefined;
     if (!connection) return;
-    if (this.#phase === 'checking') {
-      this.#isCut = true;
-    } else if (this.#phase === 'answered') {
+    if (this.#phase === 'answered') {
       this.#finish();
-    } else if (this.#phase !== 'sent') {
-      this.#breakOff();
+    } else if (this.#phase === 'answering') {
+      this.#answer?.backendClosed();
     } else if (!connection.isConnected) {
       const error = asStickshiftError(cause ?? new Error('the connection was closed'), 'CONNECT_FAILED');
       this.#missed({ kind: 'not-connected', error });
@@ -232,18 +213,12 @@ export class FastExchange implements LaneRequest, BackendUser {
       case 'sent':
         this.#readHead(piece);
         break;
-      case 'checking':
-        this.#late.push(Buffer.from(piece));
-        break;
-      case 'streaming':
-        this.#stream('', piece, 0);
-        break;
-      case 'holding':
-        this.#hold(piece, 0);
+      case 'answering':
+        this.#answer?.take(piece);
         break;
       case 'answered':
         // Whatever that is, nobody has asked for it.
-        this.#backendKeeps = false;
+        this.#dropConnection();
         this.#finish();
         break;
     }
@@ -251,15 +226,11 @@ export class FastExchange implements LaneRequest, BackendUser {
 
   backendEnded(): void {
     if (this.#phase === 'answered') this.#finish();
-    // An answer without a length ends here, and only so.
-    if (this.#body?.framing !== 'close') return;
-    this.#body.close();
-    if (this.#phase === 'streaming') this.#stream('', NOTHING, 0);
-    else if (this.#phase === 'holding') this.#hold(NOTHING, 0);
+    else if (this.#phase === 'answering') this.#answer?.backendEnded();
   }
 
   clientDrained(): void {
-    if (this.#phase === 'streaming') this.#connection?.socket.resume();
+    this.#answer?.clientDrained();
   }
 
   #readHead(piece: Buffer): void {
@@ -279,163 +250,31 @@ export class FastExchange implements LaneRequest, BackendUser {
         return;
       }
       at += end + END_OF_HEAD.length;
-      if (answerHeads.status >= 200) {
-        this.#answered(text, bytes, at);
-        return;
-      }
-    }
-  }
-
-  /** @param bodyStart - in `bytes` */
-  #answered(text: string, bytes: Buffer, bodyStart: number): void {
-    const { answerHeads, rules } = this.#parts;
-    const delivery = this.#delivery;
-    const { status } = answerHeads;
-    delivery.answered(status);
-    const plan = rules.plan(delivery, answerHeads);
-    this.#plan = plan;
-    const framing = framingOf(delivery.method, answerHeads);
-    this.#backendKeeps = answerHeads.keepAlive && !announcesVoidBody(delivery.method, status, answerHeads);
-    this.#keepsForMs = answerHeads.keepsForMs;
-    this.#body = new AnswerBody(framing, answerHeads.contentLength ?? 0, plan.hold ? 'data' : 'frames');
-    if (plan.hold) {
-      this.#keepHead(text);
-      this.#phase = 'holding';
-      this.#hold(bytes, bodyStart);
+      if (answerHeads.status < 200) continue;
+      this.#delivery.answered(answerHeads.status);
+      this.#answer = new AnswerTransfer(this.#parts, this.#delivery, this.#writer, this);
+      this.#phase = 'answering';
+      this.#answer.begin(text, bytes, at);
       return;
     }
-    const checking = rules.check(delivery, plan.namesSession);
-    if (checking) {
-      this.#keepHead(text);
-      this.#late.push(Buffer.from(bytes.subarray(bodyStart)));
-      this.#pauseFor(checking, () => this.#letOut(plan));
-      return;
-    }
-    if (plan.endless) delivery.becomeEndless();
-    this.#phase = 'streaming';
-    const cookie = rules.cookie(delivery, plan.binding);
-    const head =
-      cookie === undefined
-        ? this.#writer.plainHead(text)
-        : this.#writer.headWith(this.#keepHead(text), cookie, framing);
-    this.#stream(head, bytes, bodyStart);
   }
 
-  #keepHead(text: string): KeptHead {
-    const { status, reason } = this.#parts.answerHeads;
-    this.#kept = { status, reason, rawHeaders: this.#parts.answerHeads.rawHeaders(text) };
-    return this.#kept;
-  }
-
-  /** The answer waits, and so does the backend with the rest of it. */
-  #pauseFor(asked: Promise<void>, proceed: () => void): void {
-    this.#phase = 'checking';
-    this.dueAt = Number.POSITIVE_INFINITY;
+  pauseBackend(): void {
     this.#connection?.socket.pause();
-    this.#after(asked, proceed);
   }
 
-  /** An answer that is not held, once it has been found to be good. */
-  #letOut(plan: AnswerPlan): void {
-    const { kept, body } = this.#answer();
-    if (plan.endless) this.#delivery.becomeEndless();
-    const cookie = this.#parts.rules.cookie(this.#delivery, plan.binding);
-    this.#goOn(this.#writer.headWith(kept, cookie, body.framing));
+  resumeBackend(): void {
+    this.#connection?.socket.resume();
   }
 
-  /** What has come meanwhile follows, and then what is still to come. */
-  #goOn(head: string): void {
-    this.#phase = 'streaming';
-    const late = Buffer.concat(this.#late);
-    this.#late = [];
-    this.#stream(head, late, 0);
-    if (this.#phase !== 'streaming') return;
-    if (this.#isCut) this.#breakOff();
-    else this.#connection?.socket.resume();
-  }
-
-  #stream(head: string, piece: Buffer, start: number): void {
-    const body = this.#body;
-    if (!body) return;
-    const end = body.take(piece, start);
-    const isDone = body.state === 'done';
-    const flows = this.#writer.write(head, piece, body.ranges, isDone);
-    if (body.state === 'invalid') {
-      this.#breakOff();
-    } else if (isDone) {
-      if (end < piece.length) this.#backendKeeps = false;
-      this.#done();
-    } else {
-      if (!flows) this.#connection?.socket.pause();
-      this.#waitForMore();
-    }
-  }
-
-  #hold(piece: Buffer, start: number): void {
-    const body = this.#body;
-    if (!body) return;
-    const end = body.take(piece, start);
-    for (let index = 0; index < body.ranges.length; index += 2) {
-      const part = Buffer.from(piece.subarray(body.ranges[index], body.ranges[index + 1]));
-      this.#held.push(part);
-      this.#heldLength += part.length;
-    }
-    if (body.state === 'invalid') {
-      this.#breakOff();
-    } else if (this.#heldLength > this.#parts.spoolLimit) {
-      this.#overflow();
-    } else if (body.state === 'done') {
-      if (end < piece.length) this.#backendKeeps = false;
-      this.#release();
-    } else {
-      this.#waitForMore();
-    }
-  }
-
-  /** All of a held answer is here. */
-  #release(): void {
-    const { plan } = this.#answer();
-    if (!plan.hold) return;
+  answerRead(): void {
     this.#giveConnectionBack();
-    this.#phase = 'checking';
-    this.dueAt = Number.POSITIVE_INFINITY;
-    this.#after(this.#parts.rules.release(this.#delivery, plan, plan.hold), (binding) => {
-      const { kept } = this.#answer();
-      const bytes = Buffer.concat(this.#held);
-      this.#held = [];
-      const cookie = this.#parts.rules.cookie(this.#delivery, binding);
-      const head = this.#writer.headWith(kept, cookie, 'length', bytes.length);
-      this.#writer.write(head, bytes, [0, bytes.length], true);
-      this.#done();
-    });
   }
 
-  /** Too large to hold: the client gets it as it comes, and what it acknowledges is committed right behind it. */
-  #overflow(): void {
-    const { rules, counters } = this.#parts;
-    const { plan } = this.#answer();
-    counters.held.overflowed += 1;
-    const retires = plan.binding.session !== this.#delivery.route.session;
-    this.#pauseFor(rules.check(this.#delivery, retires) ?? Promise.resolve(), () => {
-      const { kept, body } = this.#answer();
-      const bytes = Buffer.concat(this.#held);
-      this.#held = [];
-      const head = this.#writer.headWith(kept, rules.cookie(this.#delivery, plan.binding), body.framing);
-      if (body.framing === 'chunks') this.#writer.makeChunks();
-      this.#writer.write(head, bytes, [0, bytes.length], false);
-      this.#goOn('');
-    });
-  }
-
-  /** It is with the client's connection. */
-  #done(): void {
-    const { deliveries, rules } = this.#parts;
-    const plan = this.#plan;
-    if (plan?.hold && this.#heldLength > this.#parts.spoolLimit) {
-      rules.releaseLate(this.#delivery, plan, plan.hold);
-    }
-    deliveries.end(this.#delivery, this.#writer.status, true);
-    if (this.bodyLeft > 0 && this.#connection && this.#writer.keepAlive && this.#backendKeeps) {
+  answerSent(): void {
+    const keepsConnection = this.#answer !== undefined && this.#answer.backendKeepsForMs > 0;
+    this.#parts.deliveries.end(this.#delivery, this.#writer.status, true);
+    if (this.bodyLeft > 0 && this.#connection && this.#writer.keepAlive && keepsConnection) {
       // The backend has said early what it had to say. It may read on, and if it does, its connection is good for more.
       this.#phase = 'answered';
       this.#waitForBackend();
@@ -444,39 +283,28 @@ export class FastExchange implements LaneRequest, BackendUser {
     this.#finish();
   }
 
+  answerBrokenOff(): void {
+    this.cut();
+  }
+
+  expectMore(ms: number): void {
+    this.dueAt = ms === Number.POSITIVE_INFINITY ? ms : this.#parts.clock.in(ms);
+  }
+
   #finish(): void {
     this.#giveConnectionBack();
     this.#phase = 'over';
     this.#client.exchangeOver(this.#writer.keepAlive, this.bodyLeft);
   }
 
-  /** What has been read of an answer that was not let out at once. */
-  #answer(): { readonly plan: AnswerPlan; readonly kept: KeptHead; readonly body: AnswerBody } {
-    const [plan, kept, body] = [this.#plan, this.#kept, this.#body];
-    if (!plan || !kept || !body) throw new StickshiftError('INTERNAL', 'no answer has been read');
-    return { plan, kept, body };
-  }
-
   // When it does not go well
-
-  /** The backend does not finish its answer. */
-  #breakOff(): void {
-    const { rules } = this.#parts;
-    if (this.#phase === 'holding') {
-      if (this.#plan) rules.brokenOff(this.#plan);
-      this.fail(new StickshiftError('BACKEND_RESET', 'the backend broke off within its answer'));
-      return;
-    }
-    this.#delivery.brokenOff();
-    this.cut();
-  }
 
   late(): void {
     this.dueAt = Number.POSITIVE_INFINITY;
     if (this.#phase === 'answered') {
       this.cut();
-    } else if (this.#phase !== 'sent') {
-      this.#breakOff();
+    } else if (this.#phase === 'answering') {
+      this.#answer?.late();
     } else if (!this.#connection?.isConnected) {
       const error = new StickshiftError('CONNECT_TIMEOUT', 'no connection in time');
       this.#missed({ kind: 'not-connected', error });
@@ -497,8 +325,7 @@ export class FastExchange implements LaneRequest, BackendUser {
       this.cut();
       return;
     }
-    this.#dropConnection();
-    this.#phase = 'over';
+    this.#giveUp();
     // A body that nobody has read is not worth waiting for, and a head that was refused may be followed by what was meant to be read
     // as another request.
     if (this.bodyLeft > 0 || this.#bodyKept || answer.status === 400) this.#writer.keepAlive = false;
@@ -518,9 +345,15 @@ export class FastExchange implements LaneRequest, BackendUser {
 
   clientGone(): void {
     if (this.#phase === 'over') return;
-    this.#phase = 'over';
-    this.#dropConnection();
+    this.#giveUp();
     this.#parts.deliveries.end(this.#delivery, this.#writer.status, false);
+  }
+
+  /** Whatever still comes of it is for nobody. */
+  #giveUp(): void {
+    this.#phase = 'over';
+    this.#answer?.abandon();
+    this.#dropConnection();
   }
 
   /** Goes on with what `asked` says, unless the client is gone by then. */
@@ -543,11 +376,9 @@ export class FastExchange implements LaneRequest, BackendUser {
     const connection = this.#connection;
     this.#connection = undefined;
     if (!connection) return;
-    if (this.#backendKeeps && this.bodyLeft === 0) {
-      this.#parts.backends.giveBack(connection, this.#keepsForMs);
-      return;
-    }
-    connection.destroy();
+    const keepsForMs = this.#answer?.backendKeepsForMs ?? 0;
+    if (keepsForMs > 0 && this.bodyLeft === 0) this.#parts.backends.giveBack(connection, keepsForMs);
+    else connection.destroy();
   }
 
   #dropConnection(): void {
@@ -566,10 +397,5 @@ export class FastExchange implements LaneRequest, BackendUser {
     const { connect, body, firstByte } = timeouts;
     const isConnected = this.#connection?.isConnected ?? false;
     this.dueAt = clock.in(isConnected ? (this.#waitsForClient ? body : firstByte) : connect);
-  }
-
-  #waitForMore(): void {
-    const { clock, timeouts } = this.#parts;
-    this.dueAt = this.#plan?.endless ? Number.POSITIVE_INFINITY : clock.in(timeouts.idle);
   }
 }
