@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { benchmarkDurability, PARTS } from './durability/durability.ts';
-import { type BenchmarkOptions, benchmarkFullLane } from './full-lane.ts';
+import { type BenchmarkOptions, benchmarkLanes } from './lanes.ts';
 import { PROXY_PARTS } from './proxies/figures.ts';
 import { benchmarkProxies } from './proxies/proxies.ts';
 
@@ -10,7 +10,7 @@ interface Benchmark {
 }
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
-  'full-lane': { run: benchmarkFullLane, parts: [] },
+  lanes: { run: benchmarkLanes, parts: [] },
   durability: { run: benchmarkDurability, parts: PARTS },
   proxies: { run: benchmarkProxies, parts: PROXY_PARTS },
 };
@@ -18,7 +18,7 @@ const DEFAULT_BASELINE = 'bench/baseline.json';
 
 const USAGE = `npm run bench [-- <name>] [options]
 
-  full-lane   the gateway beside bare http-proxy-3: requests per second, CPU per request, latency (the default)
+  lanes       the gateway's two lanes beside bare http-proxy-3: requests per second, CPU per request, latency (the default)
   durability  what it costs that nothing is lost: held writes beside async ones, no agent at all, and connect-redis;
               commits, takeovers, draining, memory. Needs redis-server; takes about half an hour
   proxies     the gateway beside HAProxy, nginx, Caddy and http-proxy-3, as far as they are installed; takes about half an hour
@@ -50,7 +50,7 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const [name = 'full-lane'] = positionals;
+const [name = 'lanes'] = positionals;
 const benchmark = BENCHMARKS[name];
 const wanted = new Set(values.only);
 if (values.help || !benchmark || ![...wanted].every((part) => benchmark.parts.includes(part))) {

@@ -1,5 +1,5 @@
 import { arch, cpus, release } from 'node:os';
-import type { BenchmarkOptions } from '../full-lane.ts';
+import type { BenchmarkOptions } from '../lanes.ts';
 import { measureCommitRate } from './commit-rate.ts';
 import { measureDrain } from './drain.ts';
 import { measureHeldWrites } from './held-writes.ts';

@@ -1,4 +1,4 @@
-import type { BenchmarkOptions } from '../full-lane.ts';
+import type { BenchmarkOptions } from '../lanes.ts';
 
 /** How much of everything is measured. */
 export interface Sizes {

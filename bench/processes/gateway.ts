@@ -39,6 +39,7 @@ export async function startGateway(options: {
 export async function startGatewayProcess(
   backendPort: number,
   pool: Partial<PoolInput> = {},
+  { lane }: { readonly lane?: 'fast' | 'full' } = {},
 ): Promise<Target> {
   await using undo = new AsyncDisposableStack();
   const agent = await FakeAgent.start({ backend: 'app-1', application: 'app' });
@@ -50,7 +51,11 @@ export async function startGatewayProcess(
   const config: ConfigInput = {
     secret: 'a secret of the benchmark, long enough to be one',
     store: { url: `sqlite:${join(directory, 'sessions.sqlite')}` },
-    gateway: { listen: `127.0.0.1:${port}`, admin: { listen: `127.0.0.1:${adminPort}` } },
+    gateway: {
+      listen: `127.0.0.1:${port}`,
+      admin: { listen: `127.0.0.1:${adminPort}` },
+      fastLane: lane !== 'full',
+    },
     pools: {
       app: {
         session: { cookie: 'sid' },
@@ -64,5 +69,6 @@ export async function startGatewayProcess(
   await writeFile(configFile, stringify(config));
   const gateway = undo.use(await startGateway({ directory, configFile, port, adminPort }));
   const started = undo.move();
-  return { ...gateway, name: 'stickshift', [Symbol.asyncDispose]: () => started.disposeAsync() };
+  const name = lane === undefined ? 'stickshift' : `${lane} lane`;
+  return { ...gateway, name, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

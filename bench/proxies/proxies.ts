@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BenchmarkOptions } from '../full-lane.ts';
+import type { BenchmarkOptions } from '../lanes.ts';
 import { startAppServers } from '../processes/app-servers.ts';
 import { type Cores, shareCores } from '../processes/cores.ts';
 import { raiseFileLimit } from '../processes/file-limit.ts';

@@ -1,4 +1,4 @@
-import type { BenchmarkOptions } from '../full-lane.ts';
+import type { BenchmarkOptions } from '../lanes.ts';
 
 const MIB = 1024 * 1024;
 

@@ -21,17 +21,18 @@ export interface BenchmarkOptions {
 }
 
 /**
- * What the gateway costs beside the library it is built on. Both forward the same requests, of clients that are bound
+ * What the gateway's lanes cost beside the library that one of them is built on. All forward the same requests, of clients that are bound
  * by their cookies, to the same backend with 100-byte answers; neither store nor agent is asked. Each is its
  * own process, and so are the backend and the load generator. They are measured in turn, so that whatever else the machine does
  * meets all of them.
  */
-export async function benchmarkFullLane(options: BenchmarkOptions): Promise<void> {
+export async function benchmarkLanes(options: BenchmarkOptions): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
   const backend = cleanup.use(await startBackend());
   const targets: Target[] = [
     cleanup.use(await startBareProxy(backend.port)),
-    cleanup.use(await startGatewayProcess(backend.port)),
+    cleanup.use(await startGatewayProcess(backend.port, {}, { lane: 'full' })),
+    cleanup.use(await startGatewayProcess(backend.port, {}, { lane: 'fast' })),
   ];
   const samples = new Map<string, Measurement[]>(targets.map((target) => [target.name, []]));
 
@@ -73,9 +74,10 @@ function medians(rounds: readonly Measurement[]): Measurement {
 function report(options: BenchmarkOptions, results: Readonly<Record<string, Measurement>>): string {
   const { rounds, seconds, connections } = options;
   return [
-    `full lane: medians of ${rounds} × ${seconds} s, ${connections} keep-alive connections, 100-byte answers`,
+    `lanes: medians of ${rounds} × ${seconds} s, ${connections} keep-alive connections, 100-byte answers`,
     table(results),
-    compare(results, 'http-proxy-3', 'stickshift'),
+    compare(results, 'http-proxy-3', 'full lane'),
+    compare(results, 'http-proxy-3', 'fast lane'),
     '',
   ].join('\n');
 }
