@@ -206,12 +206,13 @@ export class AnswerTransfer {
       this.#held.push(part);
       this.#heldLength += part.length;
     }
+    // Whatever that is, nobody has asked for it.
+    if (body.state === 'done' && end < piece.length) this.#backendKeepsForMs = 0;
     if (body.state === 'invalid') {
       this.#breakOff();
     } else if (this.#isTooLarge) {
       this.#overflow();
     } else if (body.state === 'done') {
-      if (end < piece.length) this.#backendKeepsForMs = 0;
       this.#release();
     } else {
       this.#expectMore();

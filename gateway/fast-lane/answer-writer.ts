@@ -76,6 +76,7 @@ export class AnswerWriter {
 
   /**
    * @param head - goes first; empty when it has gone
+   * @param piece - good only until this returns
    * @param ranges - of `piece`: begin and end in turn
    * @param isLast - nothing follows
    * @returns false when the client takes no more for now
@@ -101,12 +102,12 @@ export class AnswerWriter {
       const range = piece.subarray(ranges[index], ranges[index + 1]);
       if (range.length === 0) continue;
       if (this.#makesChunks) socket.write(`${range.length.toString(16)}\r\n`, 'latin1');
-      socket.write(range);
+      // A copy: the memory is read into again before a slow client has taken this.
+      socket.write(Buffer.from(range));
       if (this.#makesChunks) socket.write('\r\n', 'latin1');
     }
     if (end !== '') socket.write(end, 'latin1');
     socket.uncork();
-    if (socket.writableLength > 0) this.#parts.backends.memory.giveAway();
     return !socket.writableNeedDrain;
   }
 

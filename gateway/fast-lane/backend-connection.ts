@@ -18,18 +18,12 @@ const READ_SIZE = 64 * 1024;
 const KEEP_ALIVE_MS = 30_000;
 
 /**
- * The memory that all connections of a lane are read into, one after the other. So reading allocates nothing; but whoever keeps bytes
- * for later, or has written them to a socket that did not take them at once, must not leave them there.
+ * The memory that all connections of a lane are read into, one after the other, so that reading allocates nothing. Each has it for its
+ * next read already: what is to last longer than the call that brought it has to be copied, and so has what is given to a socket,
+ * which may not be rid of it at once.
  */
-export class ReadBuffer {
-  #memory = Buffer.allocUnsafeSlow(READ_SIZE);
-
-  readonly current = (): Buffer => this.#memory;
-
-  /** Somebody else needs the bytes for longer: the next read goes elsewhere. */
-  giveAway(): void {
-    this.#memory = Buffer.allocUnsafeSlow(READ_SIZE);
-  }
+export function readMemory(): Buffer {
+  return Buffer.allocUnsafeSlow(READ_SIZE);
 }
 
 /** One connection to a backend: used by one request at a time, idle in between. */
@@ -49,7 +43,7 @@ export class BackendConnection {
   constructor(
     backend: Backend,
     user: BackendUser,
-    memory: ReadBuffer,
+    memory: Buffer,
     onIdleLoss: (connection: BackendConnection) => void,
   ) {
     this.backend = backend;
@@ -64,8 +58,8 @@ export class BackendConnection {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       onread: {
-        buffer: memory.current,
-        callback: (length, memory) => this.#read(memory as Buffer, length),
+        buffer: memory,
+        callback: (length) => this.#read(memory, length),
       },
     });
     this.socket.on('connect', () => {
@@ -76,8 +70,15 @@ export class BackendConnection {
     this.socket.on('end', () => this.#ended());
     this.socket.on('error', (error) => {
       this.#error = error;
+      // `close` comes later in this turn, and others may look for a connection before it.
+      if (!this.#user) this.#onIdleLoss(this);
     });
     this.socket.on('close', () => this.#closed());
+  }
+
+  /** Whether another request can be sent on it. */
+  get isGood(): boolean {
+    return this.socket.writable && this.goodUntil > performance.now();
   }
 
   /** The next request has it. */

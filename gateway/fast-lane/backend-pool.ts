@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import { BackendConnection, type BackendUser, ReadBuffer } from './backend-connection.ts';
+import { BackendConnection, type BackendUser, readMemory } from './backend-connection.ts';
 
 /** Idle connections kept to one backend. */
 const MOST_IDLE = 256;
@@ -11,7 +11,7 @@ const MARGIN_MS = 1_000;
  * been closed by the backend meanwhile.
  */
 export class BackendPool {
-  readonly memory = new ReadBuffer();
+  readonly #memory = readMemory();
   readonly #idle = new Map<Backend, BackendConnection[]>();
   readonly #onIdleLoss = (connection: BackendConnection): void => {
     const idle = this.#idle.get(connection.backend);
@@ -22,13 +22,13 @@ export class BackendPool {
   take(backend: Backend, user: BackendUser): BackendConnection {
     const idle = this.#idle.get(backend);
     for (let connection = idle?.pop(); connection; connection = idle?.pop()) {
-      if (connection.goodUntil === Number.POSITIVE_INFINITY || connection.goodUntil > performance.now()) {
+      if (connection.isGood) {
         connection.use(user);
         return connection;
       }
       connection.destroy();
     }
-    return new BackendConnection(backend, user, this.memory, this.#onIdleLoss);
+    return new BackendConnection(backend, user, this.#memory, this.#onIdleLoss);
   }
 
   /**

@@ -53,6 +53,8 @@ export class ClientConnection implements Waiting {
   #isProceeding = false;
   #isClosing = false;
   #hasSent = false;
+  /** Octets that the client had not taken when that was looked at last. */
+  #unsent = 0;
   #client: Client | undefined;
   /** Lines that tell an app of this client, and the Host that they were made for. */
   #description = '';
@@ -79,22 +81,54 @@ export class ClientConnection implements Waiting {
   late(): void {
     if (this.#exchange) {
       this.#exchange.late();
-    } else if (this.#toDiscard > 0 || (this.#hasSent && !this.#ahead)) {
-      this.socket.destroy();
-    } else {
-      this.#isClosing = true;
-      this.#waitsUntil = Number.POSITIVE_INFINITY;
-      this.#leave();
-      this.#parts.refuse(
-        this.socket,
-        new StickshiftError('REQUEST_TIMEOUT', 'the head did not arrive in time'),
-      );
+    } else if (!this.#isStillTaking()) {
+      if (this.#isClosing || this.#toDiscard > 0 || (this.#hasSent && !this.#ahead)) this.socket.destroy();
+      else this.#refuseHead();
     }
   }
 
   /** Ends, if it is idle and has not been handed over. */
   stop(): void {
-    if (!this.#exchange && !this.#isClosing) this.socket.destroySoon();
+    if (!this.#exchange && !this.#isClosing) this.#end();
+  }
+
+  /** Whether the client takes what it has been sent; if it does, it has time for more of it. */
+  #isStillTaking(): boolean {
+    const { clock, timeouts } = this.#parts;
+    const before = this.#unsent;
+    this.#unsent = this.socket.writableLength;
+    if (this.#unsent > 0) {
+      this.#waitsUntil = clock.in(timeouts.idle);
+      return this.#unsent !== before;
+    }
+    if (before === 0 || this.#isClosing) return false;
+    // It has all of it now, and may send something else.
+    this.#waitsUntil = this.#idleUntil();
+    return true;
+  }
+
+  #idleUntil(): number {
+    const { clock, timeouts } = this.#parts;
+    // As for Node, 0 is no limit.
+    return timeouts.keepAlive > 0 ? clock.in(timeouts.keepAlive) : Number.POSITIVE_INFINITY;
+  }
+
+  #refuseHead(): void {
+    this.#isClosing = true;
+    this.#leave();
+    const failure = new StickshiftError('REQUEST_TIMEOUT', 'the head did not arrive in time');
+    this.#parts.refuse(this.socket, failure);
+  }
+
+  #end(): void {
+    const { clock, timeouts } = this.#parts;
+    this.#isClosing = true;
+    this.#ahead = undefined;
+    this.#unsent = this.socket.writableLength;
+    this.#waitsUntil = clock.in(timeouts.idle);
+    this.socket.destroySoon();
+    // Read on: with octets of its own unread, the client might be told of a reset and not of its answer.
+    this.resume();
   }
 
   /** Who sends the request that was read last. */
@@ -156,17 +190,25 @@ export class ClientConnection implements Waiting {
     this.#exchange = undefined;
     this.#hasSent = true;
     if (!keep || deliveries.stopping) {
-      this.#isClosing = true;
-      this.#ahead = undefined;
-      this.socket.destroySoon();
-      // Read on: with octets of its own unread, the client might be told of a reset and not of its answer.
-      this.resume();
+      this.#end();
       return;
     }
     this.#toDiscard = bodyLeft;
-    this.#waitsUntil = clock.in(bodyLeft > 0 ? timeouts.body : timeouts.keepAlive);
-    this.resume();
+    this.#unsent = this.socket.writableLength;
+    if (bodyLeft > 0) this.#waitsUntil = clock.in(timeouts.body);
+    else this.#waitsUntil = this.#unsent > 0 ? clock.in(timeouts.idle) : this.#idleUntil();
     this.#proceed();
+    this.regulate();
+  }
+
+  /** Reads on, or does not, while no body is to come. */
+  regulate(): void {
+    // With a body to come, the exchange says when.
+    if (this.#isClosing) return;
+    if (this.#exchange && this.#exchange.bodyLeft > 0) return;
+    const isBusy = this.#exchange !== undefined || this.socket.writableNeedDrain;
+    if (isBusy && this.#ahead && this.#ahead.length > READ_AHEAD) this.pause();
+    else this.resume();
   }
 
   received(chunk: Buffer): void {
@@ -185,13 +227,13 @@ export class ClientConnection implements Waiting {
       const discarded = Math.min(this.#toDiscard, chunk.length);
       this.#toDiscard -= discarded;
       const { clock, timeouts } = this.#parts;
-      this.#waitsUntil = clock.in(this.#toDiscard > 0 ? timeouts.body : timeouts.keepAlive);
+      this.#waitsUntil = this.#toDiscard > 0 ? clock.in(timeouts.body) : this.#idleUntil();
       if (discarded === chunk.length) return;
       rest = chunk.subarray(discarded);
     }
     this.#ahead = this.#ahead ? Buffer.concat([this.#ahead, rest]) : rest;
     this.#proceed();
-    if (this.#ahead && this.#ahead.length > READ_AHEAD) this.pause();
+    this.regulate();
   }
 
   /** Begins the requests that have been read, until one is under way. */
@@ -259,7 +301,7 @@ export class ClientConnection implements Waiting {
   drained(): void {
     this.#exchange?.clientDrained();
     this.#proceed();
-    if (!this.#exchange) this.resume();
+    this.regulate();
   }
 
   ended(): void {

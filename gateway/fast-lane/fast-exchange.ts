@@ -156,6 +156,8 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
       else if (this.#phase === 'sent' || this.#phase === 'answered') this.#waitForBackend();
       return;
     }
+    // Its answer is here already, or it has none to expect: nobody reads this.
+    if (this.#phase !== 'placing' && this.#phase !== 'sent') return;
     // It was on its way when the client was paused.
     this.#bodyKept = this.#bodyKept ? Buffer.concat([this.#bodyKept, piece]) : piece;
     connection?.socket.write(piece);
@@ -163,6 +165,7 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
 
   backendDrained(): void {
     if (this.bodyLeft > 0) this.#client.resume();
+    else this.#client.regulate();
   }
 
   backendClosed(cause: Error | undefined): void {
@@ -269,6 +272,8 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
 
   answerRead(): void {
     this.#giveConnectionBack();
+    // Nobody reads the rest of its body; there is time for that when the answer is out.
+    if (this.bodyLeft > 0) this.#client.pause();
   }
 
   answerSent(): void {
@@ -301,6 +306,7 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
 
   late(): void {
     this.dueAt = Number.POSITIVE_INFINITY;
+    if (this.#phase === 'over') return;
     if (this.#phase === 'answered') {
       this.cut();
     } else if (this.#phase === 'answering') {
@@ -377,7 +383,9 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
     this.#connection = undefined;
     if (!connection) return;
     const keepsForMs = this.#answer?.backendKeepsForMs ?? 0;
-    if (keepsForMs > 0 && this.bodyLeft === 0) this.#parts.backends.giveBack(connection, keepsForMs);
+    // What is still queued in it, the backend may never take.
+    const isUsable = this.bodyLeft === 0 && connection.socket.writableLength === 0;
+    if (keepsForMs > 0 && isUsable) this.#parts.backends.giveBack(connection, keepsForMs);
     else connection.destroy();
   }
 

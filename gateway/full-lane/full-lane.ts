@@ -14,6 +14,9 @@ import type { FullLaneExchange } from './exchange.ts';
 import { measureBody, needsMeasuredBody } from './measure-body.ts';
 import { ClientBody, MeasuredBody } from './request-body.ts';
 
+/** Requests of a connection that wait for the one before; with more, no more are read. One read may bring some hundred. */
+const MOST_WAITING = 16;
+
 interface FullLaneOptions {
   readonly deliveries: Deliveries;
   readonly sender: AttemptSender;
@@ -35,6 +38,8 @@ export class FullLane {
   readonly #active = new Map<ServerResponse, Delivery>();
   /** The last request of each connection. */
   readonly #latest = new WeakMap<Socket, ServerResponse>();
+  /** How many requests have been read ahead of each connection. */
+  readonly #waiting = new WeakMap<Socket, number>();
   /** Connections that end with the answer under way: the parser may already hold requests behind it. */
   readonly #closing = new WeakSet<Socket>();
 
@@ -50,9 +55,24 @@ export class FullLane {
     const { socket } = request;
     const earlier = this.#latest.get(socket);
     this.#latest.set(socket, response);
-    if (!earlier || earlier.writableFinished || earlier.destroyed) this.#begin(request, response);
-    else earlier.once('close', () => this.#begin(request, response));
+    if (!earlier || earlier.writableFinished || earlier.destroyed) {
+      this.#begin(request, response);
+      return;
+    }
+    this.#countWaiting(socket, 1);
+    earlier.once('close', () => {
+      this.#countWaiting(socket, -1);
+      this.#begin(request, response);
+    });
   };
+
+  /** Node stops reading for answers that nobody takes, but not for requests that nobody has begun. */
+  #countWaiting(socket: Socket, change: 1 | -1): void {
+    const waiting = (this.#waiting.get(socket) ?? 0) + change;
+    this.#waiting.set(socket, waiting);
+    if (waiting > MOST_WAITING) socket.pause();
+    else if (change < 0 && waiting === MOST_WAITING) socket.resume();
+  }
 
   #begin(request: IncomingMessage, response: ServerResponse): void {
     if (this.#closing.has(request.socket) || request.socket.destroyed) return;
