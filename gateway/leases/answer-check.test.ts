@@ -72,7 +72,6 @@ describe('the check of an answer', () => {
   test('lets an answer out when the record says that the session is still there', async () => {
     for (const [record, options] of [
       [{}, {}],
-      [{ epoch: 4 }, {}],
       [{ epoch: 7 }, { epoch: 0 }],
       [undefined, { epoch: 0 }],
       [{ state: 'ended' }, {}],
@@ -87,6 +86,7 @@ describe('the check of an answer', () => {
   test('withholds it when the session is somewhere else, or nowhere', async () => {
     for (const [record, code] of [
       [{ owner: 'app-2', epoch: 4 }, 'COMMIT_FENCED'],
+      [{ epoch: 4 }, 'COMMIT_FENCED'],
       [{ epoch: 5 }, 'COMMIT_FENCED'],
       [{ epoch: 2 }, 'COMMIT_FENCED'],
       [{ state: 'released' }, 'COMMIT_FENCED'],

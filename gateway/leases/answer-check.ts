@@ -115,8 +115,8 @@ function assertStillThere(
     if (retires || record.owner === backend.id) return;
     throw new StickshiftError('COMMIT_ENDED', 'the session was logged out elsewhere');
   }
-  // One epoch more: its owner has taken it up again, after a restart of the agent say. Elsewhere and back would have been two.
-  const isSame = epoch === 0 || record.epoch === epoch || record.epoch === epoch + 1;
+  // One epoch more at the same owner: it was let go and taken up again, and the app may have been without it in between.
+  const isSame = epoch === 0 || record.epoch === epoch;
   if (record.state !== 'active' || record.owner !== backend.id || !isSame) {
     throw new StickshiftError('COMMIT_FENCED', `the session is at ${record.owner}, epoch ${record.epoch}`);
   }

@@ -44,23 +44,13 @@ export class Handoffs {
   /**
    * @throws StickshiftError `NO_BACKEND`, `SNAPSHOT_TOO_OLD`, `SESSION_UNKNOWN`, `SESSION_MOVING`; the session is where it was
    */
-  run(
-    search: Search,
-    record: RecordSummary,
-    owner: Backend | undefined,
-  ): Placement | Promise<Placement | 'again'> {
+  async run(search: Search, record: RecordSummary, owner: Backend | undefined): Promise<Placement | 'again'> {
     const { targets, counters, logger } = this.#options;
     const { session, lost, unanswered } = search;
     const again = owner && unanswered.get(owner);
     const stamp = owner?.lease.stamp();
     const target = again ? owner : targets.newOwner(search, owner);
-    if (!target) {
-      // A drained backend with nobody to hand over to still has the session: better there than nowhere.
-      if (owner && record.state === 'active' && owner.adminState === 'drain' && isAlive(owner, lost)) {
-        return { backend: owner, epoch: record.epoch, outcome: 'stays', stamp };
-      }
-      throw new StickshiftError('NO_BACKEND', 'no backend of the pool can take the session');
-    }
+    if (!target) throw new StickshiftError('NO_BACKEND', 'no backend of the pool can take the session');
     const reason = again?.reason ?? handoffReason(record, owner, lost);
     const trace = new HandoffTrace({ session, from: record.owner, to: target.id, reason });
     return trace.run(async () => {
@@ -71,7 +61,7 @@ export class Handoffs {
           const release = await this.#options.releaser.release(search, owner, log);
           if (release === 'kept' && owner) {
             trace.kept();
-            return { backend: owner, epoch: record.epoch, outcome: 'stays', stamp };
+            return { backend: owner, epoch: record.epoch, outcome: 'stays', stamp } as const;
           }
           isTakeover = release === 'lost';
           if (isTakeover) this.#options.takeovers.assertYoungEnough(session.pool, record);

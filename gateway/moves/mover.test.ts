@@ -387,9 +387,20 @@ test('a snapshot that cannot be read stops the request instead of starting an em
 });
 
 test('with nobody to hand over to, a drained backend keeps serving its sessions', async () => {
-  const { mover, session, backend } = scene({});
+  const { mover, session, backend, calls } = scene({});
   for (const id of ['app-1', 'app-2', 'app-3']) backend(id).adminState = 'drain';
   assert.equal((await mover.place(session, NO_HINT)).backend, backend('app-1'));
+  assert.deepEqual(calls, ['adopt app-1 if 3: unowned'], 'it is asked whether it has the session');
+});
+
+test('a drained backend that has let the session go meanwhile is sent no request of it', async () => {
+  const { mover, session, backend, world } = scene({});
+  for (const id of ['app-1', 'app-2', 'app-3']) backend(id).adminState = 'drain';
+  world.adopt = async () => {
+    world.record = released();
+    return { outcome: 'moved', owner: 'app-1', epoch: 3 };
+  };
+  await assert.rejects(mover.place(session, NO_HINT), { code: 'NO_BACKEND' });
 });
 
 test('with nobody left at all, the client is told to come back', async () => {

@@ -200,12 +200,14 @@ export class Mover {
 
   /**
    * Whether an owner that is there goes on serving the session. A drained one does while it cannot be helped: a request of the
-   * session is under way there, or the store is settling and no session may change hands.
+   * session is under way there, the store is settling and no session may change hands, or nobody else is there to take it.
    */
-  #mayStay(owner: Backend, { session, lost }: Search): boolean {
+  #mayStay(owner: Backend, search: Search): boolean {
     const { store, inFlight } = this.#options;
+    const { session, lost } = search;
     if (serves(owner, lost)) return true;
-    return servesMeanwhile(owner, lost) && (store.settlingMs > 0 || inFlight.has(session.ref));
+    if (!servesMeanwhile(owner, lost)) return false;
+    return store.settlingMs > 0 || inFlight.has(session.ref) || !this.#targets.newOwner(search, owner);
   }
 
   /** Waits for the store to settle, if it does: what it has forgotten may be the newer owner's. */
