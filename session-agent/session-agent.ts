@@ -127,7 +127,7 @@ export class SessionAgent implements SourceListener {
     const tombstones = new Tombstones(journal, logger, options.tombstones);
     const uncommitted = new UncommittedBytes(journal, seal);
     const maxSession = limits.session;
-    const capture = new Capture({ source, owned, maxSession, uncommitted, losses, journal, logger });
+    const capture = new Capture({ source, owned, maxSession, uncommitted, losses, journal, leases, logger });
     const parts = {
       ...{
         backend,

@@ -35,7 +35,10 @@ async function runAgent(
     import('../../telemetry/start-telemetry.ts'),
   ]);
   const { config, file, variables } = loadConfig({ path, env });
-  const { name, agent, backend, application, urls } = chooseAgent(config, wanted ?? env.STICKSHIFT_AGENT);
+  const { name, agent, backend, application, urls, appCheck } = chooseAgent(
+    config,
+    wanted ?? env.STICKSHIFT_AGENT,
+  );
   const logger = createLogger({ role: 'agent', name, level: logLevelFrom(env) });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
@@ -83,7 +86,7 @@ async function runAgent(
         secret: config.secret,
         ...(keys && { encryptionKeys: keys }),
         store: telemetry.tracing ? tracedStore(store) : store,
-        source: await openSource({ config: agent, backend, token, logger }),
+        source: await openSource({ config: agent, backend, token, appCheck, logger }),
         logger,
         application,
         backendUrl: urls.url,
@@ -109,5 +112,7 @@ function chooseAgent(config: Config, wanted: string | undefined) {
   if (!agent || !urls) {
     throw new CommandError(`No agent is called "${name}"${didYouMean(name, names)}.`, { status: EXIT.usage });
   }
-  return { name, agent, backend, application: pool.application ?? agent.pool, urls };
+  const { path, timeout } = pool.health;
+  const appCheck = { url: new URL(path, urls.url), timeout };
+  return { name, agent, backend, application: pool.application ?? agent.pool, urls, appCheck };
 }

@@ -3,6 +3,7 @@ import type { SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { OwnedSession, UnprotectedReason } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
@@ -38,6 +39,7 @@ export interface CaptureParts {
   readonly uncommitted: UncommittedBytes;
   readonly losses: RecentLosses;
   readonly journal: Journal | undefined;
+  readonly leases: Leases;
   readonly logger: Logger;
 }
 
@@ -73,12 +75,12 @@ export class Capture {
     if (!captured || captured.idleAt <= Date.now()) {
       const kept = captured ? undefined : await uncommitted.find(session);
       if (kept) {
-        session.inApp = false;
+        this.#leftApp(session);
         return { outcome: 'fresh', ...kept };
       }
       const hasExpired = captured !== undefined || (session.idleAt > 0 && session.idleAt <= Date.now());
       const answer = session.isDirty && !hasExpired ? this.#lost(session) : NOT_HELD;
-      session.inApp = captured !== undefined;
+      if (!captured) this.#leftApp(session);
       owned.markCovered(session, changes);
       uncommitted.drop(session);
       session.settle(changes, answer);
@@ -101,6 +103,12 @@ export class Capture {
     return { outcome: 'fresh', ...fresh };
   }
 
+  /** An app like PHP would begin an empty session: gateways are to ask before they send it another request. */
+  #leftApp(session: OwnedSession): void {
+    if (session.inApp) this.#parts.leases.tell([session.id]);
+    session.inApp = false;
+  }
+
   /** The app told of a change and has it no more: whoever answered for it must not be believed. */
   #lost(session: OwnedSession): SessionCommit {
     const { losses, logger } = this.#parts;
@@ -109,7 +117,7 @@ export class Capture {
       { [ATTRIBUTE.sessionKey]: session.key },
       'a change was lost with the app before it was saved',
     );
-    return { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
+    return { outcome: 'unknown', code: 'SOURCE_FAILED' };
   }
 
   /** The store holds the first `changes` changes. */

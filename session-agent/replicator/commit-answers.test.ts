@@ -20,7 +20,7 @@ for (const [what, former] of [
     source.write('alice', 'one pear');
     source.sessions.delete('alice');
     const [commit] = await agent.commit(['alice'], PATIENCE_MS);
-    assert.deepEqual(commit, { outcome: 'unknown', code: 'COMMIT_UNKNOWN' });
+    assert.deepEqual(commit, { outcome: 'unknown', code: 'SOURCE_FAILED' });
   });
 
   test(`a change of a ${what} session outlives the app once it is captured`, async () => {

@@ -138,7 +138,7 @@ export class CommitAnswers {
       if (tombstone) return tombstone;
 
       const loss = losses.get(sessionId);
-      if (loss === 'gone') return { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
+      if (loss === 'gone') return { outcome: 'unknown', code: 'SOURCE_FAILED' };
       const session = owned.get(sessionId);
       if (session) {
         const commit = await this.#saved(session, durability, late);

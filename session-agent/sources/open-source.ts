@@ -8,7 +8,15 @@ export interface OpenSourceOptions {
   readonly backend: string;
   /** The agent token, which an app must show to connect over TCP. */
   readonly token: string;
+  /** The app server's health check. Without it, what an app that has died has left of a session may pass for all of it. */
+  readonly appCheck?: AppCheck;
   readonly logger: Logger;
+}
+
+export interface AppCheck {
+  readonly url: URL;
+  /** Milliseconds. */
+  readonly timeout: number;
 }
 
 /** The source that the configuration names, not started yet. Only its own modules are loaded. */
@@ -16,6 +24,7 @@ export async function openSource({
   config,
   backend,
   token,
+  appCheck,
   logger,
 }: OpenSourceOptions): Promise<SessionSource> {
   const { source, limits } = config;
@@ -31,8 +40,14 @@ export async function openSource({
       });
     }
     case 'files': {
-      const { createFilesSource } = await import('./files/files-source.ts');
-      return createFilesSource(source, logger, { maxSessions: limits.sessions });
+      const [{ createFilesSource }, { appAnswers }] = await Promise.all([
+        import('./files/files-source.ts'),
+        import('./files/app-answers.ts'),
+      ]);
+      return createFilesSource(source, logger, {
+        maxSessions: limits.sessions,
+        ...(appCheck && { isAppAlive: () => appAnswers(appCheck.url, appCheck.timeout) }),
+      });
     }
   }
 }

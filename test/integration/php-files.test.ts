@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
-import { createFilesSource } from '../../session-agent/sources/files/files-source.ts';
+import {
+  createFilesSource,
+  type FilesSourceOptions,
+} from '../../session-agent/sources/files/files-source.ts';
 import { RecordingListener } from '../contract/session-source/recording-listener.ts';
 import { PhpRequest, phpRequired, phpSettings, startPhpServer } from '../services/php.ts';
 
@@ -18,7 +21,10 @@ const logger = pino({ level: 'silent' });
 const text = (data: Uint8Array | undefined) => (data ? Buffer.from(data).toString() : undefined);
 
 /** A PHP application and the agent's source beside it. */
-async function application(t: TestContext, { depth = 0 } = {}) {
+async function application(
+  t: TestContext,
+  { depth = 0, ...options }: FilesSourceOptions & { readonly depth?: number } = {},
+) {
   const directory = await mkdtemp(join(tmpdir(), 'stickshift-php-'));
   const settings = phpSettings(depth > 0 ? `${depth};${directory}` : directory);
   const source = createFilesSource(
@@ -32,7 +38,7 @@ async function application(t: TestContext, { depth = 0 } = {}) {
       scanInterval: 600_000,
     },
     logger,
-    { lockTimeout: 30_000 },
+    { lockTimeout: 30_000, ...options },
   );
   const listener = new RecordingListener();
   await source.start(listener);
@@ -175,6 +181,33 @@ describe('PHP sessions in files', phpRequired(), () => {
     await source.refresh('abc');
     await run('abc', '$_SESSION = [];');
     assert.equal((await source.capture('abc'))?.data.length, 0);
+  });
+
+  test('a session that is empty because PHP died over it is taken away, and nobody has logged out', async (t) => {
+    // PHP answers, empties the file, and then writes it; killed before that, it leaves an empty one.
+    const { source, listener, run, file } = await application(t, { isAppAlive: async () => false });
+    await run('abc', `$_SESSION['user'] = 7;`);
+    await source.refresh('abc');
+    await truncate(file('abc'));
+    await source.refresh('abc');
+    assert.equal(await source.capture('abc'), undefined);
+    await assert.rejects(stat(file('abc')), { code: 'ENOENT' });
+    await source.refresh('abc');
+    assert.deepEqual(listener.of('abc', 'ended'), []);
+  });
+
+  test('a session that somebody fills while PHP is asked whether it is there is captured as it is then', async (t) => {
+    const { source, run, file } = await application(t, {
+      isAppAlive: async () => {
+        await run('abc', `$_SESSION['user'] = 8;`);
+        return false;
+      },
+    });
+    await run('abc', `$_SESSION['user'] = 7;`);
+    await source.refresh('abc');
+    await truncate(file('abc'));
+    await source.refresh('abc');
+    assert.equal(text((await source.capture('abc'))?.data), 'user|i:8;');
   });
 
   test('session_destroy removes the session', async (t) => {

@@ -21,7 +21,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { pino } from 'pino';
 import { RecordingListener } from '../../../test/contract/session-source/recording-listener.ts';
 import { eventually } from '../../../test/services/eventually.ts';
-import { createFilesSource, type FilesSourceConfig, type FilesSourceLimits } from './files-source.ts';
+import { createFilesSource, type FilesSourceConfig, type FilesSourceOptions } from './files-source.ts';
 import { lockBefore } from './flock.ts';
 
 const LIFETIME = 1_440_000;
@@ -29,7 +29,7 @@ const logger = pino({ level: 'silent' });
 const failed = { code: 'SOURCE_FAILED' };
 
 interface Setup extends Partial<FilesSourceConfig> {
-  readonly limits?: FilesSourceLimits;
+  readonly limits?: FilesSourceOptions;
   /** Called before the source starts. */
   readonly before?: (directory: string) => Promise<unknown>;
 }

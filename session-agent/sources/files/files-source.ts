@@ -17,6 +17,7 @@ import {
   overwrite,
   readFile,
   remove,
+  removeEmpty,
   type Stamp,
   statFile,
 } from './session-file.ts';
@@ -26,7 +27,12 @@ const RETRY_INTERVAL = 1_000;
 
 export type FilesSourceConfig = Extract<AgentConfig['source'], { type: 'files' }>;
 
-export interface FilesSourceLimits {
+export interface FilesSourceOptions {
+  /**
+   * Whether the app server answers now. Asked of one that has emptied a session: it may have done so on purpose, or have died
+   * before it wrote what it emptied the file for. Default: it does.
+   */
+  readonly isAppAlive?: () => Promise<boolean>;
   /** How long an operation waits for an app that keeps a session locked, milliseconds. Default 3000. */
   readonly lockTimeout?: number;
   /** Files kept track of at most. Default 1,000,000. */
@@ -37,9 +43,9 @@ export interface FilesSourceLimits {
 export function createFilesSource(
   config: FilesSourceConfig,
   logger: Logger,
-  limits: FilesSourceLimits = {},
+  options: FilesSourceOptions = {},
 ): SessionSource {
-  return new FilesSource(config, logger, limits);
+  return new FilesSource(config, logger, options);
 }
 
 class FilesSource implements SessionSource {
@@ -50,6 +56,7 @@ class FilesSource implements SessionSource {
   readonly #naming: FileNaming;
   readonly #lockTimeout: number;
   readonly #maxSessions: number;
+  readonly #isAppAlive: () => Promise<boolean>;
   readonly #inTurn = new OneAtATime();
   #listener: SourceListener | undefined;
   /** While the directory is there and has been read. */
@@ -58,13 +65,14 @@ class FilesSource implements SessionSource {
   #scan: Promise<void> | undefined;
   #trouble = 'it was not read yet';
 
-  constructor(config: FilesSourceConfig, logger: Logger, limits: FilesSourceLimits) {
+  constructor(config: FilesSourceConfig, logger: Logger, options: FilesSourceOptions) {
     this.#config = config;
     this.#logger = logger;
     this.#format = FILE_FORMATS[config.format];
     this.#naming = new FileNaming(config.pattern, config.depth, this.#format.id);
-    this.#lockTimeout = limits.lockTimeout ?? 3_000;
-    this.#maxSessions = limits.maxSessions ?? 1_000_000;
+    this.#lockTimeout = options.lockTimeout ?? 3_000;
+    this.#maxSessions = options.maxSessions ?? 1_000_000;
+    this.#isAppAlive = options.isAppAlive ?? (async () => true);
   }
 
   /** Resolves after the first scan, also when the directory is not there yet: it is looked for until it is. */
@@ -96,17 +104,29 @@ class FilesSource implements SessionSource {
     const tracker = this.#tracked();
     const path = this.#pathOf(id);
     if (path === undefined) return undefined;
-    return this.#run(id, async () => {
-      const content = await readFile(path, this.#deadline());
+    return this.#run(id, () => this.#capture(id, path, tracker));
+  }
+
+  async #capture(id: string, path: string, tracker: FileTracker): Promise<CapturedSession | undefined> {
+    const deadline = this.#deadline();
+    for (;;) {
+      const content = await readFile(path, deadline);
       if (content === 'busy') throw this.#busy();
       if (!content) return undefined;
-      if (content.data.length === 0) {
-        if (!tracker.isKnown(id)) return undefined;
-        if (!this.#format.emptySession)
-          throw new StickshiftError('SOURCE_FAILED', 'the app is writing the session');
-      }
-      return { data: content.data, idleAt: mtimeOf(content.stamp) + this.#config.lifetime };
-    });
+      const { data, stamp } = content;
+      const captured = { data, idleAt: mtimeOf(stamp) + this.#config.lifetime };
+      if (data.length > 0) return captured;
+      if (!tracker.isKnown(id)) return undefined;
+      if (!this.#format.emptySession)
+        throw new StickshiftError('SOURCE_FAILED', 'the app is writing the session');
+      if (await this.#isAppAlive()) return captured;
+      // PHP empties the file, and then writes it. What it died over is no session, and would be an empty one to the next PHP.
+      const removed = await removeEmpty(path, deadline);
+      if (removed === 'busy') throw this.#busy();
+      if (removed === 'filled') continue;
+      tracker.unnote(id);
+      return undefined;
+    }
   }
 
   async install(id: string, session: CapturedSession): Promise<void> {

@@ -139,6 +139,18 @@ export async function remove(path: string, deadline: number): Promise<'removed' 
   });
 }
 
+/** Removes a file under its lock if it is still empty. `filled`: it is not. `undefined`: there is none. */
+export async function removeEmpty(
+  path: string,
+  deadline: number,
+): Promise<'removed' | 'filled' | 'busy' | undefined> {
+  return underLock(path, deadline, async (file) => {
+    if ((await file.stat()).size > 0) return 'filled' as const;
+    await ignoring('ENOENT', unlink(path));
+    return 'removed' as const;
+  });
+}
+
 async function underLock<Result>(
   path: string,
   deadline: number,

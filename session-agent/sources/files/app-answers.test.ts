@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { appAnswers } from './app-answers.ts';
+
+const LONG_MS = 10_000;
+
+async function app(t: TestContext, listener: RequestListener): Promise<URL> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/healthz`);
+}
+
+for (const [status, answers] of [
+  [200, true],
+  [302, true],
+  [404, true],
+  [502, false],
+] as const) {
+  test(`an app that says ${status} ${answers ? 'is there' : 'may not be'}`, async (t) => {
+    const url = await app(t, (_, response) => response.writeHead(status, { location: '/' }).end('a page'));
+    assert.equal(await appAnswers(url, LONG_MS), answers);
+  });
+}
+
+test('an app that nobody can connect to, or that says nothing in time, is not there', async (t) => {
+  assert.equal(await appAnswers(new URL('http://127.0.0.1:1/healthz'), LONG_MS), false);
+  const silent = await app(t, () => undefined);
+  assert.equal(await appAnswers(silent, 20), false);
+});
