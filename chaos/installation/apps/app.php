@@ -8,6 +8,10 @@ if ($path === '/healthz') {
 }
 
 session_start();
+if ($_SESSION === [] && isset($_COOKIE['PHPSESSID'])) {
+    // For whoever has to find out where a session has gone: the request came with its ID, and nothing was there.
+    error_log(sprintf('empty at %.3f: %s %s', microtime(true), $path, $_COOKIE['PHPSESSID']));
+}
 switch ("{$_SERVER['REQUEST_METHOD']} $path") {
     case 'GET /read':
         break;
