@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, open, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { createFilesSource } from '../../session-agent/sources/files/files-source.ts';
-import { lockBefore } from '../../session-agent/sources/files/flock.ts';
+import { writeAsPhp } from '../services/php-session-file.ts';
 import { type AppUnderTest, sessionSourceContract } from './session-source.ts';
 
 const LIFETIME = 1_440_000;
@@ -15,19 +15,6 @@ interface Layout {
   readonly pattern: string;
   readonly depth: number;
   readonly write: (path: string, data: Uint8Array) => Promise<void>;
-}
-
-/** As PHP does it: lock, write in place, truncate. */
-async function writeInPlace(path: string, data: Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const file = await open(path, 'a+').then((created) => created.close().then(() => open(path, 'r+')));
-  try {
-    await lockBefore(performance.now() + 10_000, file.fd, 'exclusive');
-    await file.write(data, 0, data.length, 0);
-    await file.truncate(data.length);
-  } finally {
-    await file.close();
-  }
 }
 
 async function writeAndRename(path: string, data: Uint8Array): Promise<void> {
@@ -80,13 +67,13 @@ contractOf('files, as PHP writes them', {
   format: 'php',
   pattern: 'sess_{id}',
   depth: 0,
-  write: writeInPlace,
+  write: writeAsPhp,
 });
 contractOf('files, as PHP writes them to subdirectories', {
   format: 'php',
   pattern: 'sess_{id}',
   depth: 2,
-  write: writeInPlace,
+  write: writeAsPhp,
 });
 contractOf('files, written aside and renamed', {
   format: 'generic',

@@ -17,6 +17,7 @@ import {
 } from '../../protocol/agent-api.ts';
 import { deriveSecrets } from '../../protocol/secrets.ts';
 import { eventually } from '../services/eventually.ts';
+import { writeAsPhp } from '../services/php-session-file.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 import { type LocalRedis, startLocalRedis } from '../services/redis-process.ts';
 import { ServiceProcess } from './fixtures/service-process.ts';
@@ -113,7 +114,7 @@ class AgentWithFiles {
   }
 
   async write(sessionId: string, text: string): Promise<void> {
-    await writeFile(this.#file(sessionId), text);
+    await writeAsPhp(this.#file(sessionId), Buffer.from(text));
   }
 
   /** The machine dies, and its disk with it, but for the journal. */
