@@ -7,10 +7,11 @@ if ($path === '/healthz') {
     return;
 }
 
+$id = $_COOKIE['PHPSESSID'] ?? null;
 session_start();
-if ($_SESSION === [] && isset($_COOKIE['PHPSESSID'])) {
+if ($_SESSION === [] && $id !== null) {
     // For whoever has to find out where a session has gone: the request came with its ID, and nothing was there.
-    error_log(sprintf('empty at %.3f: %s %s', microtime(true), $path, $_COOKIE['PHPSESSID']));
+    error_log(sprintf('empty at %.3f: %s %s', microtime(true), $path, $id));
 }
 switch ("{$_SERVER['REQUEST_METHOD']} $path") {
     case 'GET /read':
