@@ -41,16 +41,20 @@ export class AnswerRelay {
     const announced = { contentLength, isChunked: coding !== undefined };
     if (announcesVoidBody(delivery.method, answer.statusCode ?? 0, announced))
       request.shouldKeepAlive = false;
-    if (plan.hold) return this.#hold(exchange, answer, plan, plan.hold);
+    if (plan.hold) return this.#hold(exchange, request, answer, plan, plan.hold);
     const checking = rules.check(delivery, plan.namesSession);
     if (checking) await checking;
-    if (plan.endless) delivery.becomeEndless();
+    if (plan.endless) {
+      delivery.becomeEndless();
+      exchange.response.becomeEndless?.();
+    }
     this.#writeHead(exchange, answer, plan.binding);
-    this.#stream(exchange, answer);
+    this.#stream(exchange, request, answer, plan);
   }
 
   async #hold(
     exchange: FullLaneExchange,
+    request: ClientRequest,
     answer: IncomingMessage,
     plan: AnswerPlan,
     hold: HoldDecision,
@@ -74,7 +78,7 @@ export class AnswerRelay {
     this.#writeHead(exchange, answer, plan.binding);
     response.write(spooled.head);
     answer.once('end', () => rules.releaseLate(delivery, plan, hold));
-    this.#stream(exchange, answer);
+    this.#stream(exchange, request, answer, plan);
   }
 
   #writeHead(
@@ -104,7 +108,12 @@ export class AnswerRelay {
     response.writeHead(status, answer.statusMessage, headers);
   }
 
-  #stream({ delivery, response }: FullLaneExchange, answer: IncomingMessage): void {
+  #stream(
+    { delivery, response }: FullLaneExchange,
+    request: ClientRequest,
+    answer: IncomingMessage,
+    plan: AnswerPlan,
+  ): void {
     answer.once('close', () => {
       if (answer.complete) return;
       // Ending it properly would pass a torn body off as a whole one.
@@ -112,5 +121,11 @@ export class AnswerRelay {
       response.destroy();
     });
     answer.pipe(response);
+    if (!response.becomeEndless || plan.endless) return;
+    // A backend that waits for the client has not paused. Who watches the client sees to that.
+    const untimed = () => request.setTimeout(0);
+    if (answer.isPaused()) untimed();
+    answer.on('pause', untimed);
+    answer.on('resume', () => request.setTimeout(this.#options.idleTimeoutMs));
   }
 }

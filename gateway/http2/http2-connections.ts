@@ -12,6 +12,8 @@ import type { Logger } from 'pino';
 import type { GatewayConfig } from '../../config/schema.ts';
 import { asStickshiftError, type StickshiftError } from '../../protocol/errors.ts';
 import type { FullLane } from '../full-lane/full-lane.ts';
+import { AnswerWatch } from './answer-watch.ts';
+import { Http2Connection } from './connection.ts';
 import { asHttp1, type StreamHead } from './stream-head.ts';
 import { StreamRequest } from './stream-request.ts';
 import { StreamResponse } from './stream-response.ts';
@@ -21,6 +23,9 @@ const MAX_STREAMS = 100;
 
 /** Header fields of one request. Browsers send each cookie as a field of its own. */
 const MAX_FIELDS = 512;
+
+/** Octets of answers that wait for one client, before it has less time to take them; all of its answers that stream have fewer. */
+const CROWD = 16 * 1024 * 1024;
 
 interface Http2ConnectionsOptions {
   readonly settings: GatewayConfig;
@@ -33,17 +38,24 @@ export class Http2Connections {
   readonly #options: Http2ConnectionsOptions;
   /** Never listens: it is given its connections. */
   readonly #server: Http2Server;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #connections = new Set<Http2Connection>();
+  readonly #watch: AnswerWatch;
   #closing = false;
 
   constructor(options: Http2ConnectionsOptions) {
     this.#options = options;
     const { settings, logger } = options;
+    const { limits, timeouts } = settings;
+    this.#watch = new AnswerWatch({
+      // As for Node, 0 is no limit.
+      idleTimeoutMs: timeouts.idle || Number.POSITIVE_INFINITY,
+      crowdLimit: Math.max(CROWD, 4 * limits.spool),
+    });
     this.#server = createServer({
       settings: {
         maxConcurrentStreams: MAX_STREAMS,
         // Counted in another way than ours, 32 bytes to a field; a head between the two is answered with 431, not reset.
-        maxHeaderListSize: 2 * settings.limits.head + 32 * MAX_FIELDS,
+        maxHeaderListSize: 2 * limits.head + 32 * MAX_FIELDS,
         enableConnectProtocol: false,
         enablePush: false,
       },
@@ -59,15 +71,6 @@ export class Http2Connections {
       // What an app sends twice is sent on twice, as over HTTP/1.1.
       strictSingleValueFields: false,
     });
-    this.#server.on('session', (session) => this.#begin(session));
-    this.#server.on('stream', (stream, headers, flags, rawHeaders) =>
-      this.#serve(
-        stream as ServerHttp2Stream,
-        headers,
-        (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
-        rawHeaders,
-      ),
-    );
     this.#server.on('sessionError', (error) => {
       logger.info({ err: error }, 'HTTP/2 connection refused');
     });
@@ -75,45 +78,46 @@ export class Http2Connections {
 
   /** Takes a connection over that has completed its handshake with `h2`. */
   serve(socket: TLSSocket): void {
+    const begin = (session: ServerHttp2Session) => this.#begin(session, socket);
+    // Emitted before `emit` returns, unless the connection is gone already.
+    this.#server.on('session', begin);
     this.#server.emit('connection', socket);
+    this.#server.off('session', begin);
   }
 
   /** No request after those under way; each connection ends with the last of its own. */
   close(): void {
     this.#closing = true;
-    for (const session of this.#sessions) session.close();
+    for (const connection of this.#connections) connection.close();
   }
 
-  #begin(session: ServerHttp2Session): void {
-    const { timeouts } = this.#options.settings;
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
+  #begin(session: ServerHttp2Session, socket: TLSSocket): void {
+    const connection = new Http2Connection(session, socket, this.#options.settings.timeouts);
+    this.#connections.add(connection);
+    session.once('close', () => this.#connections.delete(connection));
     if (this.#closing) {
-      session.close();
+      connection.close();
       return;
     }
-    let open = 0;
-    session.on('stream', (stream) => {
-      open += 1;
-      session.setTimeout(timeouts.keepAlive);
-      stream.once('close', () => {
-        open -= 1;
-      });
-    });
-    // Until the first request it is a head that is waited for.
-    session.setTimeout(timeouts.head);
-    session.on('timeout', () => {
-      if (open === 0) session.close();
-    });
+    session.on('stream', (stream, headers, flags, rawHeaders) =>
+      this.#serve(
+        connection,
+        stream as ServerHttp2Stream,
+        headers,
+        (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
+        rawHeaders,
+      ),
+    );
   }
 
   #serve(
+    connection: Http2Connection,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     ended: boolean,
     rawHeaders: readonly string[],
   ): void {
-    const { lane, settings } = this.#options;
+    const { lane, settings, logger } = this.#options;
     // A reset is told by `close`, to the request and to the answer.
     stream.on('error', () => undefined);
     if (stream.closed || stream.destroyed) {
@@ -121,7 +125,7 @@ export class Http2Connections {
       stream.resume();
       return;
     }
-    const remoteAddress = stream.session?.socket.remoteAddress;
+    const { remoteAddress } = connection;
     let head: StreamHead;
     let refused: StickshiftError | undefined;
     try {
@@ -131,7 +135,12 @@ export class Http2Connections {
       head = withoutFields(headers);
     }
     const request = new StreamRequest(stream, head, { remoteAddress, ended });
-    const response = new StreamResponse(stream, request);
+    const response = new StreamResponse(stream, request, { connection, watch: this.#watch });
+    connection.begin(stream, request, response);
+    response.once('stalled', () => {
+      logger.info({ peer: remoteAddress }, 'answer given up: its client takes none of it');
+      connection.stalled(response);
+    });
     response.once('finish', () => endRequest(stream, request));
     // The lane and http-proxy-3 know messages of HTTP/1; these two have all that either uses of one.
     const asAnswered = response as unknown as ServerResponse;

@@ -13,6 +13,7 @@ export const FRAME = {
   windowUpdate: 8,
   continuation: 9,
 } as const;
+const INITIAL_WINDOW_SIZE = 4;
 export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;
 
 /** Names and values; a name may stand there any number of times. */
@@ -36,7 +37,7 @@ export class RawHttp2Client {
   closed = false;
   goaway: number | undefined;
 
-  private constructor(socket: TLSSocket) {
+  private constructor(socket: TLSSocket, settings: Buffer) {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('close', () => {
@@ -44,11 +45,43 @@ export class RawHttp2Client {
       this.#watchers.look();
     });
     this.#socket.write(PREFACE);
-    this.frame(FRAME.settings, 0, 0, Buffer.alloc(0));
+    this.frame(FRAME.settings, 0, 0, settings);
   }
 
-  static async connect(port: number): Promise<RawHttp2Client> {
-    return new RawHttp2Client(await connectByTls(port, { ALPNProtocols: ['h2'] }));
+  /** @param window - octets that the server may send on each stream before it is granted more; without it what the protocol says */
+  static async connect(port: number, { window }: { window?: number } = {}): Promise<RawHttp2Client> {
+    const settings = Buffer.alloc(window === undefined ? 0 : 6);
+    if (window !== undefined) {
+      settings.writeUInt16BE(INITIAL_WINDOW_SIZE, 0);
+      settings.writeUInt32BE(window, 2);
+    }
+    return new RawHttp2Client(await connectByTls(port, { ALPNProtocols: ['h2'] }), settings);
+  }
+
+  /** Lets the server send so many octets more: on a stream, or, with 0 for it, on the connection. */
+  grant(stream: number, octets: number): void {
+    const payload = Buffer.alloc(4);
+    payload.writeUInt32BE(octets);
+    this.frame(FRAME.windowUpdate, 0, stream, payload);
+  }
+
+  /** Takes nothing off its socket until {@link resume}. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Octets of an answer's body that have come. */
+  received(stream: number): number {
+    return this.#streams.get(stream)?.body.length ?? 0;
+  }
+
+  /** Whether the answer's head has come. */
+  isAnswered(stream: number): boolean {
+    return this.#streams.get(stream)?.answered ?? false;
   }
 
   frame(type: number, flags: number, stream: number, payload: Buffer): void {
