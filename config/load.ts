@@ -17,6 +17,8 @@ export interface LoadedConfig {
   readonly file: string;
   /** Environment variables that set something, in no particular order. */
   readonly variables: readonly string[];
+  /** Where a setting was written. */
+  readonly locate: (path: SettingPath) => Origin;
 }
 
 /**
@@ -63,7 +65,7 @@ export function parseConfig(
   const variables = [...overlay.origins.values()].flatMap((origin) =>
     'variable' in origin ? [origin.variable] : [],
   );
-  return { config: parsed.data, variables };
+  return { config: parsed.data, variables, locate };
 }
 
 function readConfigFile(file: string): string {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { testCertificate } from '../../gateway/testing/test-certificate.ts';
 import { deriveSecrets } from '../../protocol/secrets.ts';
 import { runCli } from '../program.ts';
 import { RecordingTerminal } from '../testing/recording-terminal.ts';
@@ -65,6 +66,82 @@ describe('stickshift config check', () => {
         ['gatewey', 2],
       ],
     );
+  });
+});
+
+describe('stickshift config check of certificates', () => {
+  /** A configuration with these, each in a line of its own. */
+  function withCertificates(name: string, pairs: readonly (readonly [cert: string, key: string])[]): string {
+    const lines = pairs.map(([cert, key]) => `      - { cert: "${cert}", key: "${key}" }\n`);
+    return file(name, `secret: ${'x'.repeat(32)}\ngateway:\n  tls:\n    certificates:\n${lines.join('')}`);
+  }
+
+  function pair(name: string, options: Parameters<typeof testCertificate>[0]): [cert: string, key: string] {
+    const { cert, key } = testCertificate(options);
+    return [file(`${name}.crt`, cert), file(`${name}.key`, key)];
+  }
+
+  test('names each that is good, and says until when', async () => {
+    const terminal = new RecordingTerminal({ env: {} });
+    const config = withCertificates('tls.yaml', [
+      pair('one', { names: ['one.example', '*.one.example'] }),
+      pair('two', { names: [] }),
+    ]);
+    assert.equal(await runCli(['config', 'check', config], terminal), 0);
+    assert.match(terminal.stdout, /Certificate +one\.example, \*\.one\.example, until \d{4}-\d\d-\d\d$/m);
+    assert.match(terminal.stdout, /Certificate +\/.*two\.crt, until \d{4}-\d\d-\d\d$/m);
+    assert.equal(terminal.stderr, '');
+  });
+
+  test('tells everything for which a gateway would not start, by line, setting and file, and ends with status 2', async () => {
+    const [cert, key] = pair('good', { names: ['good.example'] });
+    const [expired, itsKey] = pair('expired', { names: ['old.example'], from: -10, until: -1 });
+    const nothing = file('nothing.pem', 'nothing');
+    const config = withCertificates('spoilt.yaml', [
+      [join(directory, 'missing.crt'), key],
+      [nothing, key],
+      [cert, nothing],
+      [cert, itsKey],
+      [expired, itsKey],
+      [cert, key],
+    ]);
+    const terminal = new RecordingTerminal({ env: {} });
+    assert.equal(await runCli(['config', 'check', config], terminal), 2);
+    for (const expected of [
+      /spoilt\.yaml:5:\d+ {2}gateway\.tls\.certificates\.0\.cert: there is no .*missing\.crt; give it an absolute path/,
+      /spoilt\.yaml:6:\d+ {2}gateway\.tls\.certificates\.1\.cert: .*nothing\.pem is no PEM certificate/,
+      /spoilt\.yaml:7:\d+ {2}gateway\.tls\.certificates\.2\.key: .*nothing\.pem is no PEM private key/,
+      /spoilt\.yaml:8:\d+ {2}gateway\.tls\.certificates\.3\.key: .*expired\.key does not belong to the first certificate/,
+      /spoilt\.yaml:9:\d+ {2}gateway\.tls\.certificates\.4\.cert: .*expired\.crt expired at \d{4}-.*renew it/,
+    ])
+      assert.match(terminal.stderr, expected);
+    assert.match(terminal.stderr, /5 problems found/);
+    assert.equal(terminal.stdout, '');
+  });
+
+  test('warns of one that expires within 30 days, or is not valid yet, and ends with status 0', async () => {
+    const config = withCertificates('soon.yaml', [
+      pair('soon', { names: ['soon.example'], until: 29 }),
+      pair('later', { names: ['later.example'], until: 31 }),
+      pair('future', { names: ['future.example'], from: 1 }),
+    ]);
+    const terminal = new RecordingTerminal({ env: {} });
+    assert.equal(await runCli(['config', 'check', config], terminal), 0);
+    assert.match(
+      terminal.stderr,
+      /^warning: .*soon\.yaml:5:\d+ {2}gateway\.tls\.certificates\.0\.cert: .*soon\.crt expires at .*, in 2[89] days$/m,
+    );
+    assert.match(terminal.stderr, /^warning: .*certificates\.2\.cert: .*future\.crt is not valid before /m);
+    assert.equal(terminal.stderr.trim().split('\n').length, 2);
+
+    const script = new RecordingTerminal({ env: {} });
+    assert.equal(await runCli(['config', 'check', config, '--json'], script), 0);
+    const { valid, warnings } = JSON.parse(script.stdout);
+    assert.deepEqual(
+      [valid, warnings.map(({ key }: { key: string }) => key)],
+      [true, ['gateway.tls.certificates.0.cert', 'gateway.tls.certificates.2.cert']],
+    );
+    assert.equal(script.stderr, '');
   });
 });
 

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../../config/load.ts';
+import type { Problem } from '../../config/problems.ts';
+import type { CertificateRemark } from '../../gateway/tls/check-certificates.ts';
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT } from '../exit-status.ts';
@@ -22,11 +24,14 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
       const { ConfigError, problemAsLine } = await import('../../config/problems.ts');
       try {
         const loaded = loadConfig({ path: file ?? options.config, env: terminal.env });
-        terminal.out(
-          options.json
-            ? `${JSON.stringify({ valid: true, file: loaded.file, variables: loaded.variables })}\n`
-            : summary(loaded),
-        );
+        const { lines, warnings } = await certificates(loaded);
+        if (options.json) {
+          const { file, variables } = loaded;
+          terminal.out(`${JSON.stringify({ valid: true, file, variables, warnings })}\n`);
+        } else {
+          for (const warning of warnings) terminal.err(`warning: ${problemAsLine(warning)}\n`);
+          terminal.out(summary(loaded, lines));
+        }
       } catch (error) {
         const { code, message } = asStickshiftError(error);
         if (code !== 'CONFIG_INVALID') throw error;
@@ -63,7 +68,37 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
     });
 }
 
-function summary({ config, file, variables }: LoadedConfig): string {
+/**
+ * @returns what the summary says of each certificate, and what is not wrong yet
+ * @throws ConfigError with everything for which a gateway would not start, or be refused by its clients
+ */
+async function certificates({ config, locate }: LoadedConfig): Promise<{
+  lines: readonly [string, string][];
+  warnings: readonly Problem[];
+}> {
+  const { tls } = config.gateway;
+  if (!tls) return { lines: [], warnings: [] };
+  const { checkCertificates } = await import('../../gateway/tls/check-certificates.ts');
+  const { ConfigError, keyOf } = await import('../../config/problems.ts');
+  const asProblem = ({ index, part, message }: CertificateRemark): Problem => {
+    const path = ['gateway', 'tls', 'certificates', index, part];
+    return { origin: locate(path), key: keyOf(path), message };
+  };
+  const { certificates, problems, warnings } = await checkCertificates(tls);
+  if (problems.length > 0) throw new ConfigError(problems.map(asProblem));
+  return {
+    lines: certificates.map(({ file, names, expiresAt }) => [
+      'Certificate',
+      `${names.join(', ') || file}, until ${new Date(expiresAt).toISOString().slice(0, 10)}`,
+    ]),
+    warnings: warnings.map(asProblem),
+  };
+}
+
+function summary(
+  { config, file, variables }: LoadedConfig,
+  certificates: readonly [string, string][],
+): string {
   const pools = Object.entries(config.pools).map(([name, { backends, durability, routes }]) => {
     const parts = [counted(Object.keys(backends).length, 'backend'), durability];
     if (routes.length > 0) parts.push(counted(routes.length, 'route'));
@@ -72,6 +107,7 @@ function summary({ config, file, variables }: LoadedConfig): string {
   const agents = Object.keys(config.agents);
   const lines: [string, string][] = [
     ['Gateway', `${config.gateway.listen}, admin API ${config.gateway.admin.listen}`],
+    ...certificates,
     ['Store', withoutPassword(config.store.url)],
     ['Pools', pools.join(', ') || 'none'],
     ['Agents', agents.join(', ') || 'none'],

@@ -34,9 +34,33 @@ export interface CertificateSource {
   readonly setting: string;
 }
 
-/** @throws StickshiftError `CONFIG_INVALID` naming the setting and the file */
-export async function readCertificate({ cert, key, setting }: CertificateSource): Promise<CertificateBytes> {
-  return { cert: await read(cert, `${setting}.cert`), key: await read(key, `${setting}.key`) };
+/** `CONFIG_INVALID`, naming the setting and the file that cannot be used. */
+export class CertificateError extends StickshiftError {
+  /** Which of the two files it is. */
+  readonly part: 'cert' | 'key';
+  /** The message without the setting. */
+  readonly reason: string;
+
+  constructor(source: CertificateSource, part: 'cert' | 'key', reason: string, options?: ErrorOptions) {
+    super('CONFIG_INVALID', `${source.setting}.${part}: ${reason}`, options);
+    this.name = 'CertificateError';
+    this.part = part;
+    this.reason = reason;
+  }
+}
+
+/** What is configured, in its order. */
+export function certificateSources(tls: Pick<TlsConfig, 'certificates' | 'minVersion'>): CertificateSource[] {
+  const { certificates, minVersion } = tls;
+  return certificates.map(({ cert, key }, index) => ({
+    ...{ cert, key, minVersion },
+    setting: `gateway.tls.certificates.${index}`,
+  }));
+}
+
+/** @throws CertificateError */
+export async function readCertificate(source: CertificateSource): Promise<CertificateBytes> {
+  return { cert: await read(source, 'cert'), key: await read(source, 'key') };
 }
 
 /** Tells whether two readings are of the same files; says nothing of what is in them. */
@@ -44,17 +68,18 @@ export function digestOf({ cert, key }: CertificateBytes): string {
   return `${hash('sha256', cert)} ${hash('sha256', key)}`;
 }
 
-/** @throws StickshiftError `CONFIG_INVALID` naming the setting and the file, and what to do */
+/** @throws CertificateError that also says what to do */
 export function parseCertificate(bytes: CertificateBytes, source: CertificateSource): Certificate {
-  const { cert: file, key: keyFile, setting, minVersion } = source;
-  const leaf = within(`${setting}.cert: ${file} is no PEM certificate; give it the chain, leaf first`, () => {
+  const { cert: file, key: keyFile, minVersion } = source;
+  const leaf = within(source, 'is no PEM certificate; give it the chain, leaf first', () => {
     return new X509Certificate(bytes.cert);
   });
   const key = privateKey(bytes.key, source);
   if (!leaf.checkPrivateKey(key)) {
-    throw new StickshiftError(
-      'CONFIG_INVALID',
-      `${setting}.key: ${keyFile} does not belong to the first certificate in ${file}; give it the key that the certificate was made with, and put the certificate itself before those above it`,
+    throw new CertificateError(
+      source,
+      'key',
+      `${keyFile} does not belong to the first certificate in ${file}; give it the key that the certificate was made with, and put the certificate itself before those above it`,
     );
   }
   const options: SecureContextOptions = {
@@ -65,7 +90,7 @@ export function parseCertificate(bytes: CertificateBytes, source: CertificateSou
     // Renegotiation: HTTP/2 forbids it (RFC 9113, 9.2.1), nobody needs it, and each one costs a handshake.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
-  const context = within(`${setting}.cert: ${file} cannot be served`, () => createSecureContext(options));
+  const context = within(source, 'cannot be served', () => createSecureContext(options));
   return {
     file,
     names: dnsNames(leaf.subjectAltName),
@@ -77,14 +102,15 @@ export function parseCertificate(bytes: CertificateBytes, source: CertificateSou
   };
 }
 
-function privateKey(pem: Buffer, { setting, key: file }: CertificateSource): KeyObject {
+function privateKey(pem: Buffer, source: CertificateSource): KeyObject {
+  const { key: file } = source;
   try {
     return createPrivateKey(pem);
   } catch (error) {
     const message = pem.includes('ENCRYPTED')
       ? `${file} is encrypted; take its passphrase off (openssl pkey -in ${file} -out …) and let nobody but the gateway read it`
       : `${file} is no PEM private key`;
-    throw new StickshiftError('CONFIG_INVALID', `${setting}.key: ${message}`, { cause: error });
+    throw new CertificateError(source, 'key', message, { cause: error });
   }
 }
 
@@ -97,7 +123,8 @@ function dnsNames(subjectAltName: string | undefined): string[] {
     );
 }
 
-async function read(file: string, setting: string): Promise<Buffer> {
+async function read(source: CertificateSource, part: 'cert' | 'key'): Promise<Buffer> {
+  const file = source[part];
   try {
     return await readFile(file);
   } catch (error) {
@@ -108,15 +135,15 @@ async function read(file: string, setting: string): Promise<Buffer> {
         : code === 'EACCES'
           ? `${file} may not be read by the user that the gateway runs as (uid ${process.getuid?.()})`
           : `cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`;
-    throw new StickshiftError('CONFIG_INVALID', `${setting}: ${message}`, { cause: error });
+    throw new CertificateError(source, part, message, { cause: error });
   }
 }
 
-function within<T>(what: string, work: () => T): T {
+function within<T>(source: CertificateSource, what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new StickshiftError('CONFIG_INVALID', `${what} (${reason})`, { cause: error });
+    throw new CertificateError(source, 'cert', `${source.cert} ${what} (${reason})`, { cause: error });
   }
 }

@@ -5,6 +5,7 @@ import type { CertificateStatus } from '../admin-api/admin-api-types.ts';
 import {
   type Certificate,
   type CertificateSource,
+  certificateSources,
   digestOf,
   parseCertificate,
   readCertificate,
@@ -62,12 +63,10 @@ export class Certificates {
     this.#warn();
   }
 
-  /** @throws StickshiftError `CONFIG_INVALID` naming the setting and the file that cannot be used */
+  /** @throws CertificateError */
   static async load(options: CertificatesOptions): Promise<Certificates> {
-    const { certificates, minVersion } = options.tls;
     const slots = await Promise.all(
-      certificates.map(async ({ cert, key }, index): Promise<Slot> => {
-        const source = { cert, key, minVersion, setting: `gateway.tls.certificates.${index}` };
+      certificateSources(options.tls).map(async (source): Promise<Slot> => {
         const bytes = await readCertificate(source);
         return {
           source,
