@@ -42,6 +42,7 @@ export const METRIC = {
   unprotectedAnswers: 'stickshift.gateway.unprotected_answers',
   inFlight: 'stickshift.gateway.in_flight',
   backendUp: 'stickshift.gateway.backend_up',
+  certificateLeft: 'stickshift.gateway.certificate_left_ms',
   sessions: 'stickshift.agent.sessions',
   dirty: 'stickshift.agent.dirty',
   unprotected: 'stickshift.agent.unprotected',
