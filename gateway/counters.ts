@@ -1,5 +1,8 @@
 import type { HandoffReason } from '../protocol/agent-api.ts';
 
+/** What has been counted, without what counts. */
+export type CounterValues = Readonly<Omit<GatewayCounters, 'countResponse' | 'countError'>>;
+
 /** Plain integers, because counting happens on the request path; `metrics.ts` reads them when somebody asks. */
 export class GatewayCounters {
   /** How requests found their backend. */

@@ -3,8 +3,6 @@ import { after, test } from 'node:test';
 import { metrics } from '@opentelemetry/api';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { METRIC } from '../protocol/telemetry-names.ts';
-import { createAffinityCookies } from './affinity/affinity-cookie.ts';
-import { createBalancer } from './balancing/balancer.ts';
 import { GatewayCounters } from './counters.ts';
 import { publishMetrics } from './metrics.ts';
 import { sessionIdReader } from './session-id/session-id-reader.ts';
@@ -37,22 +35,8 @@ test('metrics are what the counters say when somebody asks', async () => {
   const pool = testPool({ 'app-1': {}, 'app-2': {} });
   const counters = new GatewayCounters();
   const sessionIds = sessionIdReader(pool.config.session);
-  const affinity = createAffinityCookies({
-    keys: [new Uint8Array(32)],
-    config: {
-      cookie: 'stickshift',
-      maxAge: 1,
-      idle: 1,
-      renewAfter: 1,
-      partitioned: false,
-      sameSite: 'Lax',
-      secure: 'auto',
-    },
-    pool: pool.name,
-    backendIds: pool.backends.keys(),
-  });
-  const balancer = createBalancer(pool.config.balance);
-  publishMetrics(counters, [{ pool, sessionIds, affinity, balancer, holds: () => undefined }]);
+  const figures = { counters, oddSessionIds: { shop: sessionIds.counts }, webSockets: 0 };
+  publishMetrics({ figures }, [pool]);
 
   counters.routed.bound += 2;
   counters.moves.takeover += 1;

@@ -34,12 +34,23 @@ export interface StatusAnswer {
 export interface GatewayReport
   extends Readonly<Pick<GatewayCounters, 'held' | 'holdTimeMs' | 'takeovers' | 'unprotected' | 'errors'>> {
   readonly startedAt: number;
+  /** Absent where one thread does everything. */
+  readonly workers?: WorkersStatus;
   /** WebSockets that are open. */
   readonly webSockets: number;
   /** How long the store goes on settling, milliseconds; 0: it has. Until then no session is taken over. */
   readonly storeSettlingMs: number;
   /** That clients are shown, in the order of the configuration; absent where it speaks no TLS. */
   readonly certificates?: readonly CertificateStatus[];
+}
+
+/** Threads that serve clients. */
+export interface WorkersStatus {
+  readonly configured: number;
+  /** Of them, those that serve clients right now. */
+  readonly running: number;
+  /** How many have ended unasked since the start; another one takes the place of each. */
+  readonly lost: number;
 }
 
 export interface CertificateStatus {

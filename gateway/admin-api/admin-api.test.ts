@@ -94,6 +94,7 @@ async function setUp(
       drains,
       states,
       agentClient,
+      dataPlane: { refresh: async () => undefined, isLeased: ({ lease }) => lease.holds() },
       metricsHandler: undefined,
       gatewayStatus: () => GATEWAY_REPORT,
       loopback: true,

@@ -4,6 +4,7 @@ import { asStickshiftError, type StickshiftError } from '../../protocol/errors.t
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Pool } from '../backends/pool.ts';
+import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { Drains } from '../drain/drains.ts';
 import type { OperatorStates } from '../drain/operator-states.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
@@ -24,6 +25,7 @@ export interface AdminApiOptions {
   readonly drains: Drains;
   readonly states: Pick<OperatorStates, 'set'>;
   readonly agentClient: AgentClient;
+  readonly dataPlane: Pick<DataPlane, 'refresh' | 'isLeased'>;
   /** Answers `GET /metrics`; `undefined`: there are none (404). */
   readonly metricsHandler: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** What the gateway says of itself in `/v1/status`. */
@@ -50,6 +52,8 @@ export function createAdminApi(options: AdminApiOptions): RequestListener {
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { route, id, query } = findOpenOrAdmitted(request);
+    // Probes come often, and show no figures.
+    if (!route.open) await options.dataPlane.refresh();
     await route.handle({ request, response, id, query });
   };
 

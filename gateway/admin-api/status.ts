@@ -2,6 +2,7 @@ import { asStickshiftError } from '../../protocol/errors.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
+import type { DataPlane } from '../data-plane/data-plane.ts';
 import type { Drains } from '../drain/drains.ts';
 import type { AgentReport, BackendStatus, PoolStatus } from './admin-api-types.ts';
 
@@ -11,6 +12,7 @@ const AGENT_TIMEOUT_MS = 1_000;
 interface StatusParts {
   readonly drains: Drains;
   readonly agentClient: AgentClient;
+  readonly dataPlane: Pick<DataPlane, 'isLeased'>;
 }
 
 export async function poolStatus(pool: Pool, parts: StatusParts): Promise<PoolStatus> {
@@ -42,7 +44,7 @@ export async function backendStatus(backend: Backend, parts: StatusParts): Promi
     agentUp: backend.agentUp,
     ...(backend.ejectedUntil > now && { ejectedUntil: backend.ejectedUntil }),
     upSince: backend.upSince,
-    leased: backend.lease.holds(),
+    leased: parts.dataPlane.isLeased(backend),
     inFlight: backend.inFlight,
     agent,
     ...(drain && { drain }),

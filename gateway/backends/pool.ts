@@ -1,4 +1,6 @@
-import type { PoolConfig } from '../../config/schema.ts';
+import type { Config, PoolConfig } from '../../config/schema.ts';
+import { StickshiftError } from '../../protocol/errors.ts';
+import { deriveSecrets } from '../../protocol/secrets.ts';
 import { type SessionKey, sessionKeyDeriver } from '../../protocol/session-key.ts';
 import { Backend } from './backend.ts';
 
@@ -34,4 +36,13 @@ export class Pool {
   accepting(now: number): Backend[] {
     return [...this.backends.values()].filter((backend) => backend.isAccepting(now));
   }
+}
+
+/** @throws StickshiftError `CONFIG_INVALID` when there is none */
+export function poolsOf(config: Pick<Config, 'pools' | 'secret'>): Pool[] {
+  const { sessionKey } = deriveSecrets(config.secret);
+  const pools = Object.entries(config.pools).map(([name, pool]) => new Pool(name, pool, sessionKey));
+  if (pools.length === 0)
+    throw new StickshiftError('CONFIG_INVALID', 'no pool is configured; add one under `pools`');
+  return pools;
 }

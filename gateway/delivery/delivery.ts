@@ -5,7 +5,7 @@ import { StickshiftError } from '../../protocol/errors.ts';
 import { type ErrorAnswer, errorAnswer } from '../answers/error-answer.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { Stamp } from '../leases/stamp.ts';
 import type { Destination, Destinations } from '../routing/destinations.ts';
 import { type EndedSession, hideEndedSession } from '../routing/ended-session.ts';
@@ -44,7 +44,7 @@ export interface LaneRequest {
 export interface DeliveryParts {
   readonly router: Router;
   readonly destinations: Destinations;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly known: KnownBindings;
   readonly inFlight: InFlightSessions;
   readonly counters: GatewayCounters;

@@ -12,8 +12,8 @@ const NOTICE_MS = 1_500;
 
 export interface DrainParts {
   readonly agentClient: AgentClient;
-  /** IDs of the sessions with a request under way on the backend; these are not released. */
-  readonly inFlightSessions: (backend: Backend) => Iterable<string>;
+  /** IDs of the sessions with a request under way on the backend; these are not released. Its `inFlight` is as of now then. */
+  readonly inFlightSessions: (backend: Backend) => Iterable<string> | Promise<Iterable<string>>;
   /** Ends what is still under way: WebSockets with 1012, requests by destroying them. */
   readonly closeConnections: (backend: Backend) => void;
   readonly logger: Logger;
@@ -131,10 +131,12 @@ export class Drain {
 
   async #releaseBatch(): Promise<number> {
     const { agentClient, inFlightSessions } = this.#parts;
+    const except = [...new Set(await inFlightSessions(this.#backend))];
     const isQuiet = this.#backend.inFlight === 0;
-    const except = [...new Set(inFlightSessions(this.#backend))];
     try {
       const answer = await agentClient.releaseIdle(this.#backend, { except, limit: BATCH });
+      // What has begun meanwhile may be in another thread.
+      await inFlightSessions(this.#backend);
       if (this.#agentError !== undefined) this.#log.info('drain goes on: the agent answers again');
       this.#agentError = undefined;
       this.#released += answer.released;

@@ -14,6 +14,8 @@ export interface OperatorStatesOptions {
   readonly store: Pick<SnapshotStore, 'setBackendState' | 'backendStates'>;
   readonly drains: Drains;
   readonly logger: Logger;
+  /** Called after every change of what is asked for a backend. */
+  readonly changed?: (backend: Backend) => void;
   /** Pause between two looks into the store, milliseconds. Default 1000. */
   readonly pollMs?: number;
 }
@@ -146,11 +148,12 @@ export class OperatorStates {
   }
 
   #apply(backend: Backend, { state, revision, remainingMs }: SharedBackendState): void {
-    const { drains } = this.#options;
+    const { drains, changed } = this.#options;
     this.#applied.set(backend, { revision, patienceEndsAt: performance.now() + remainingMs });
     backend.adminState = state;
     if (state === 'ready') drains.cancel(backend);
     else drains.start(backend, remainingMs);
+    changed?.(backend);
   }
 
   #applicationOf(backend: Backend): string {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
+import type { BackendReports } from './backend-reports.ts';
 import { publishBackendUp } from './backend-up-gauge.ts';
 import { BackendWatch } from './backend-watch.ts';
 
@@ -13,24 +14,12 @@ export interface HealthMonitorOptions {
 }
 
 /** Keeps `appUp`, `agentUp`, `ejectedUntil`, `incarnation` and `upSince` of every backend true. */
-export interface HealthMonitor {
+export interface HealthMonitor extends BackendReports {
   /** Every backend has been checked once. */
   readonly firstRoundDone: boolean;
   /** Begins checking; resolves when every backend has been checked once, with whatever result. */
   start(): Promise<void>;
   stop(): void;
-  /** A request could not connect to the app server. */
-  connectFailed(backend: Backend, error: Error): void;
-  /** The app server broke a connection before it answered. */
-  backendReset(backend: Backend): void;
-  /** The app server answered a request. Cheap enough for every request. */
-  succeeded(backend: Backend): void;
-  /** Whether the app server is alive, by a check made after this call; those who ask at once share one. */
-  probeApp(backend: Backend): Promise<boolean>;
-  /** The agent answered a call, and said in which of its lives. */
-  agentAnswered(backend: Backend, incarnation: string): void;
-  /** The agent refused a connection or left a call unanswered. */
-  agentFailed(backend: Backend): void;
   /** Calls back after every change of a backend's health; returns how to stop that. */
   onChange(listener: (backend: Backend) => void): () => void;
 }

@@ -5,7 +5,7 @@ import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { Stamp } from '../leases/stamp.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import type { SessionReference } from '../sessions/session-reference.ts';
@@ -21,7 +21,7 @@ const OUTAGE_IS_OVER_MS = 10_000;
 
 interface CommitterOptions {
   readonly agentClient: AgentClient;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly known: KnownBindings;
   readonly acknowledged: Acknowledgements;
   readonly counters: GatewayCounters;

@@ -5,7 +5,7 @@ import type { LeaseAnswer, Recall } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { sessionRef } from '../sessions/session-reference.ts';
 import type { LeaseCall } from './lease.ts';
@@ -28,7 +28,7 @@ export interface LeaseKeeperOptions {
   /** Names this gateway, until it stops. */
   readonly gateway: string;
   readonly agentClient: AgentClient;
-  readonly health: Pick<HealthMonitor, 'agentFailed'>;
+  readonly health: Pick<BackendReports, 'agentFailed'>;
   readonly inFlight: InFlightSessions;
   readonly logger: Logger;
   /** How long a session's requests may go on after the agent has asked for it back, milliseconds. */

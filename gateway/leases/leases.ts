@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Pool } from '../backends/pool.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { InFlightSessions } from '../sessions/in-flight-sessions.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 
 export interface LeasesOptions {
   readonly pools: readonly Pool[];
   readonly agentClient: AgentClient;
-  readonly health: Pick<HealthMonitor, 'agentFailed'>;
+  readonly health: Pick<BackendReports, 'agentFailed'>;
   readonly inFlight: InFlightSessions;
   readonly logger: Logger;
   /** How long a session's requests may go on after an agent has asked for it back, milliseconds. */

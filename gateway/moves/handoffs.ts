@@ -5,7 +5,7 @@ import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import { HandoffTrace, rehydrated } from '../tracing/handoff-trace.ts';
 import { assertPlausible, isBackendsTrouble, isPassing, notInTime } from './adopt-answer.ts';
 import { isAlive } from './availability.ts';
@@ -17,7 +17,7 @@ import type { Targets } from './targets.ts';
 interface HandoffsOptions {
   readonly store: Pick<SnapshotStore, 'settlingMs'>;
   readonly agentClient: AgentClient;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly targets: Targets;
   readonly releaser: Releaser;
   readonly takeovers: Takeovers;

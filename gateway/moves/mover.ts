@@ -5,7 +5,7 @@ import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { GatewayCounters } from '../counters.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { Acknowledgements } from '../hold/acknowledgements.ts';
 import type { Stamp } from '../leases/stamp.ts';
 import type { PoolRouting } from '../routing/router.ts';
@@ -29,7 +29,7 @@ const MAX_ROUNDS = 4;
 interface MoverOptions {
   readonly store: Pick<SnapshotStore, 'lookup' | 'settlingMs'>;
   readonly agentClient: AgentClient;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly routings: ReadonlyMap<Pool, PoolRouting>;
   readonly known: KnownBindings;
   readonly acknowledged: Acknowledgements;

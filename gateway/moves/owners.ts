@@ -4,7 +4,7 @@ import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import { assertPlausible, isBackendsTrouble, isPassing, notInTime } from './adopt-answer.ts';
 import { servesMeanwhile } from './availability.ts';
 import type { Placement, Search } from './placement.ts';
@@ -12,7 +12,7 @@ import type { Placement, Search } from './placement.ts';
 export interface OwnersOptions {
   readonly store: Pick<SnapshotStore, 'settlingMs'>;
   readonly agentClient: AgentClient;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly logger: Logger;
 }
 

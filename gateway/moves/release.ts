@@ -3,7 +3,7 @@ import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { Acknowledgements } from '../hold/acknowledgements.ts';
 import { isPassing, notInTime } from './adopt-answer.ts';
 import { isAlive } from './availability.ts';
@@ -20,7 +20,7 @@ export type Release = 'released' | 'not-held' | 'kept' | 'lost';
 interface ReleaserOptions {
   readonly store: Pick<SnapshotStore, 'settlingMs'>;
   readonly agentClient: AgentClient;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly acknowledged: Acknowledgements;
 }
 

@@ -8,7 +8,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
 import { checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import type { AnswerCheck } from '../leases/answer-check.ts';
 import type { Destination, Destinations } from '../routing/destinations.ts';
 import { type EndedSession, hideEndedSession } from '../routing/ended-session.ts';
@@ -25,7 +25,7 @@ interface UpgradeHandlerOptions {
   readonly check: AnswerCheck;
   readonly tunnels: WebSocketTunnels;
   readonly headers: RequestHeaders;
-  readonly health: HealthMonitor;
+  readonly health: BackendReports;
   readonly counters: GatewayCounters;
   readonly logger: Logger;
 }
