@@ -2,9 +2,9 @@ import { createServer, type Server, type ServerOptions, type ServerResponse } fr
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, type TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
-import type { GatewayConfig, TlsConfig } from '../config/schema.ts';
+import type { GatewayConfig } from '../config/schema.ts';
 import { StickshiftError } from '../protocol/errors.ts';
 import { endWithError } from './answers/raw-error-answer.ts';
 import type { GatewayCounters } from './counters.ts';
@@ -28,6 +28,8 @@ interface ClientServerParts {
   readonly upgrades: UpgradeHandler;
   /** With them the server speaks TLS. */
   readonly certificates: Certificates | undefined;
+  /** With which TLS sessions can be resumed; `undefined`: only at this server. */
+  readonly ticketKeys: Buffer | undefined;
   readonly logger: Logger;
   readonly counters: GatewayCounters;
 }
@@ -48,7 +50,10 @@ export function createClientServer(settings: GatewayConfig, parts: ClientServerP
   };
   const secure =
     settings.tls && certificates
-      ? createSecureServer(options, settings.tls, certificates, settings.timeouts.head, logger)
+      ? createSecureServer(
+          { ...options, ...tlsOptions(settings.tls, certificates, settings.timeouts.head) },
+          { ...parts, certificates },
+        )
       : undefined;
   const server: Server = secure ?? createServer(options);
   server.maxConnections = settings.limits.connections;
@@ -92,13 +97,14 @@ function speaksHttp2(socket: Socket): boolean {
 }
 
 function createSecureServer(
-  options: ServerOptions,
-  tls: TlsConfig,
-  certificates: Certificates,
-  handshakeTimeoutMs: number,
-  logger: Logger,
+  options: ServerOptions & TlsOptions,
+  {
+    certificates,
+    ticketKeys,
+    logger,
+  }: Pick<ClientServerParts, 'ticketKeys' | 'logger'> & { certificates: Certificates },
 ): TlsServer {
-  const server = createTlsServer({ ...options, ...tlsOptions(tls, certificates, handshakeTimeoutMs) });
+  const server = createTlsServer({ ...options, ...(ticketKeys && { ticketKeys }) });
   certificates.onDefaultChange((renewed) => server.setSecureContext(renewed));
   // Node's own listener would have it answered as a malformed request, by a connection that cannot carry an answer.
   server.removeAllListeners('tlsClientError');

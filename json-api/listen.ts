@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { splitAddress } from '../config/listen-address.ts';
 import { StickshiftError } from '../protocol/errors.ts';
 
@@ -8,18 +7,28 @@ import { StickshiftError } from '../protocol/errors.ts';
  * was 0. An IPv6 host stands in brackets.
  *
  * @param option - the configuration key that names the address, for the error
- * @throws StickshiftError `PORT_IN_USE`
+ * @param sharing.reusePort - servers of several threads listen there, and each gets its share of the connections
+ * @throws StickshiftError `PORT_IN_USE`; `CONFIG_INVALID` where ports cannot be shared
  */
-export function listen(server: Server, address: string, option: string): Promise<string> {
+export function listen(
+  server: Server,
+  address: string,
+  option: string,
+  { reusePort = false } = {},
+): Promise<string> {
   const { host, port } = splitAddress(address);
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException) => {
+      if (reusePort && error.code === 'ENOTSUP') {
+        const reason = 'threads cannot share a port on this system; set gateway.workers to 1';
+        return reject(new StickshiftError('CONFIG_INVALID', reason, { cause: error }));
+      }
       if (error.code !== 'EADDRINUSE') return reject(error);
       const message = `${address} is in use; set ${option} to another address`;
       reject(new StickshiftError('PORT_IN_USE', message, { cause: error }));
     };
     server.once('error', onError);
-    server.listen(port, host, () => {
+    server.listen({ port, host, reusePort }, () => {
       server.off('error', onError);
       const bound = (server.address() as AddressInfo).port;
       resolve(`${host.includes(':') ? `[${host}]` : host}:${bound}`);

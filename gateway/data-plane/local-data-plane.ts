@@ -43,6 +43,11 @@ export interface LocalDataPlaneOptions {
   readonly agentClient: AgentClient;
   readonly store: SnapshotStore;
   readonly logger: Logger;
+  /** Where several threads serve clients at one port. */
+  readonly shared?: {
+    /** 48 bytes, the same in all threads. */
+    readonly ticketKeys: Buffer;
+  };
 }
 
 /** Serves clients in this thread. */
@@ -74,7 +79,7 @@ export class LocalDataPlane implements DataPlane {
   private constructor(options: LocalDataPlaneOptions, certificates: Certificates | undefined) {
     this.#options = options;
     this.#certificates = certificates;
-    const { config, pools, health, agentClient, store, logger } = options;
+    const { config, pools, health, agentClient, store, logger, shared } = options;
     const settings = config.gateway;
     const counters = this.#counters;
     const inFlight = this.#inFlight;
@@ -131,7 +136,10 @@ export class LocalDataPlane implements DataPlane {
     const upgrades = new UpgradeHandler({
       ...{ router, destinations, check, tunnels, headers, health, counters, logger },
     });
-    this.#front = createClientServer(settings, { lane, upgrades, certificates, logger, counters });
+    this.#front = createClientServer(settings, {
+      ...{ lane, upgrades, certificates, logger, counters },
+      ticketKeys: shared?.ticketKeys,
+    });
     this.#fastLane = settings.fastLane
       ? createFastLane(this.#front, { settings, pools, deliveries, rules, headers, counters, logger })
       : undefined;
@@ -144,7 +152,9 @@ export class LocalDataPlane implements DataPlane {
   }
 
   listen(): Promise<string> {
-    return listen(this.#front.server, this.#options.config.gateway.listen, 'gateway.listen');
+    const { config, shared } = this.#options;
+    const reusePort = shared !== undefined;
+    return listen(this.#front.server, config.gateway.listen, 'gateway.listen', { reusePort });
   }
 
   get figures(): Figures {
