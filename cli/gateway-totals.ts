@@ -4,7 +4,7 @@ import { readableDuration } from './readable.ts';
 /** What a gateway has counted since its start, a line each for what there was any of. */
 export function gatewayTotals(gateway: GatewayReport): string[] {
   const { takeovers, storeSettlingMs } = gateway;
-  const lines = heldAnswers(gateway);
+  const lines = [...workers(gateway), ...heldAnswers(gateway)];
   const { clean, possiblyLost, tooOld } = takeovers;
   if (clean + possiblyLost + tooOld > 0) {
     const lost =
@@ -16,6 +16,13 @@ export function gatewayTotals(gateway: GatewayReport): string[] {
     lines.push(`The store has been restarted or has lost data: for ${time} more, no session is taken over`);
   }
   return lines;
+}
+
+function workers({ workers }: GatewayReport): string[] {
+  if (!workers) return [];
+  const { configured, running, lost } = workers;
+  const died = lost > 0 ? `; ${lost} DIED since the start` : '';
+  return [`Workers: ${running} of ${configured} serve clients${died}`];
 }
 
 function heldAnswers({ held, holdTimeMs, unprotected, errors }: GatewayReport): string[] {

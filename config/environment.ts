@@ -160,6 +160,7 @@ function readSecret(file: string, fail: (message: string) => void): string | und
 function fromText(text: string, setting: Value): unknown {
   switch (setting.type) {
     case 'whole number':
+    case 'whole number or auto':
       return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
     case 'true or false':
       return { true: true, false: false }[text.trim().toLowerCase()] ?? text;

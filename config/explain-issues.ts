@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import { didYouMean } from './closest.ts';
 import { keyOf, type Origin, type Problem, type SettingPath } from './problems.ts';
+import { MOST_WORKERS } from './schema.ts';
 import { keysOf, type Section, settingAt } from './setting-tree.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -73,6 +74,7 @@ function expectation(issue: Issue): string {
 const UNIT_EXPECTATIONS: Readonly<Record<string, string>> = {
   duration: 'expected a duration with a unit, such as 500ms, 30s or 2h',
   size: 'expected a size with a unit, such as 64KiB or 1MiB',
+  'whole number or auto': `expected a whole number from 1 to ${MOST_WORKERS}, or auto`,
 };
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {

@@ -82,6 +82,7 @@ describe('a configuration that is wrong', () => {
     const problems = problemsOf(`secret: short
 gateway:
   timeouts: { head: 10, move: soon }
+  workers: several
   accessLog: perhaps
   limits: { connections: 0 }
 pools:
@@ -97,13 +98,14 @@ agents:
       'stickshift.yaml:1:1  secret: expected at least 32 characters; `openssl rand -hex 32` makes some',
       'stickshift.yaml:3:15  gateway.timeouts.head: expected a duration with a unit, such as 500ms, 30s or 2h, got 10',
       'stickshift.yaml:3:25  gateway.timeouts.move: expected a duration with a unit, such as 500ms, 30s or 2h, got "soon"',
-      'stickshift.yaml:4:3  gateway.accessLog: expected true or false, got "perhaps"',
-      'stickshift.yaml:5:13  gateway.limits.connections: expected a number of more than 0, got 0',
-      'stickshift.yaml:7:3  pools.Shop!: expected a name of lower-case letters, digits, dots, dashes (at most 63)',
-      'stickshift.yaml:9:5  pools.shop.session: expected at least one of cookie, header, query, pathParameter',
-      'stickshift.yaml:10:5  pools.shop.backends: expected at least one backend',
-      'stickshift.yaml:11:22  pools.shop.match.paths.0: expected text that starts with "/", got "shop"',
-      'stickshift.yaml:13:34  agents.app-1.source.type: expected one of "express", "files", got "ftp"',
+      'stickshift.yaml:4:3  gateway.workers: expected a whole number from 1 to 64, or auto, got "several"',
+      'stickshift.yaml:5:3  gateway.accessLog: expected true or false, got "perhaps"',
+      'stickshift.yaml:6:13  gateway.limits.connections: expected a number of more than 0, got 0',
+      'stickshift.yaml:8:3  pools.Shop!: expected a name of lower-case letters, digits, dots, dashes (at most 63)',
+      'stickshift.yaml:10:5  pools.shop.session: expected at least one of cookie, header, query, pathParameter',
+      'stickshift.yaml:11:5  pools.shop.backends: expected at least one backend',
+      'stickshift.yaml:12:22  pools.shop.match.paths.0: expected text that starts with "/", got "shop"',
+      'stickshift.yaml:14:34  agents.app-1.source.type: expected one of "express", "files", got "ftp"',
     ]);
   });
 
@@ -225,6 +227,7 @@ describe('the environment', () => {
       STICKSHIFT_GATEWAY_LISTEN: '0.0.0.0:80',
       STICKSHIFT_GATEWAY_TIMEOUTS_FIRST_BYTE: '3s',
       STICKSHIFT_GATEWAY_LIMITS_CONNECTIONS: '12',
+      STICKSHIFT_GATEWAY_WORKERS: '4',
       STICKSHIFT_GATEWAY_ACCESS_LOG: 'true',
       STICKSHIFT_GATEWAY_TRUSTED_PROXIES: '10.0.0.0/8, 192.168.0.1',
       STICKSHIFT_POOLS_SHOP_BACKENDS_APP_1_URL: 'http://elsewhere:81',
@@ -233,6 +236,7 @@ describe('the environment', () => {
     assert.equal(gateway.listen, '0.0.0.0:80');
     assert.equal(gateway.timeouts.firstByte, 3_000);
     assert.equal(gateway.limits.connections, 12);
+    assert.equal(gateway.workers, 4);
     assert.equal(gateway.accessLog, true);
     assert.deepEqual(gateway.trustedProxies, ['10.0.0.0/8', '192.168.0.1']);
     assert.equal(pools.shop?.backends['app-1']?.url, 'http://elsewhere:81');
@@ -266,6 +270,15 @@ describe('the environment', () => {
     assert.deepEqual(problemsOf(config, env), [
       'STICKSHIFT_STORE_URL  store.url: is set by another variable too; leave one of them out',
     ]);
+  });
+
+  test('sets what is a number or a word, and neither too small nor too large', () => {
+    assert.equal(parse(config).gateway.workers, 1);
+    assert.equal(parse(config, { STICKSHIFT_GATEWAY_WORKERS: 'auto' }).gateway.workers, 'auto');
+    for (const workers of ['0', '65', '1.5', 'all']) {
+      const [problem = ''] = problemsOf(config, { STICKSHIFT_GATEWAY_WORKERS: workers });
+      assert.match(problem, /gateway\.workers: expected a whole number from 1 to 64, or auto, got/);
+    }
   });
 
   test('counts a variable that is set to nothing as not set', () => {

@@ -20,6 +20,13 @@ const address = z
   })
   .refine((text) => splitAddress(text).port <= 65_535, 'expected a port up to 65535');
 
+/** Each has a heap, a store connection and a lease at every agent of its own. */
+export const MOST_WORKERS = 64;
+
+const workers = z
+  .union([z.literal('auto'), z.int().min(1).max(MOST_WORKERS)])
+  .register(settingFacts, { unit: 'whole number or auto' });
+
 const listen = (fallback: string, what: string) => address.default(fallback).describe(what);
 
 const keyList = z
@@ -160,7 +167,12 @@ const gatewaySchema = z
       .strictObject({
         head: size('16KiB').describe('Largest request head; more is 431.'),
         spool: size('1MiB').describe('Largest response body that is held; more streams and is counted.'),
-        connections: z.number().int().positive().default(16384).describe('Open client connections.'),
+        connections: z
+          .number()
+          .int()
+          .positive()
+          .default(16384)
+          .describe('Open client connections. With several workers, each takes an equal share of them.'),
       })
       .prefault({}),
     drain: z
@@ -175,6 +187,11 @@ const gatewaySchema = z
       .default(true)
       .describe(
         'Serve ordinary requests from socket to socket. Without it, all take the way of unusual ones: the same, at three times the CPU.',
+      ),
+    workers: workers
+      .default(1)
+      .describe(
+        'Threads that serve clients, 1 to 64; `auto`: one for each core. See [Workers](architecture.md#workers).',
       ),
     accessLog: z.boolean().default(false).describe('One log line per request.'),
   })

@@ -36,7 +36,14 @@ export interface Choice extends Described {
   readonly options: ReadonlyMap<string, Section>;
 }
 
-export type ValueType = 'text' | 'whole number' | 'true or false' | 'list' | 'duration' | 'size';
+export type ValueType =
+  | 'text'
+  | 'whole number'
+  | 'true or false'
+  | 'list'
+  | 'duration'
+  | 'size'
+  | 'whole number or auto';
 
 export interface Value extends Described {
   readonly kind: 'value';

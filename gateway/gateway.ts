@@ -3,23 +3,33 @@ import type { Logger } from 'pino';
 import { isLoopback, localUrl, splitAddress } from '../config/listen-address.ts';
 import type { Config } from '../config/schema.ts';
 import { listen } from '../json-api/listen.ts';
+import { StickshiftError } from '../protocol/errors.ts';
 import { deriveSecrets } from '../protocol/secrets.ts';
 import type { SnapshotStore } from '../store/snapshot-store.ts';
 import { createAdminApi } from './admin-api/admin-api.ts';
-import { createAgentClient } from './agent-client/agent-client.ts';
-import { poolsOf } from './backends/pool.ts';
+import type { AgentClient } from './agent-client/agent-client.ts';
+import { agentClientFor } from './agent-client/agent-client-for.ts';
+import { type Pool, poolsOf } from './backends/pool.ts';
 import type { DataPlane } from './data-plane/data-plane.ts';
 import { LocalDataPlane } from './data-plane/local-data-plane.ts';
 import { createDrains } from './drain/drains.ts';
 import { OperatorStates } from './drain/operator-states.ts';
-import { createHealthMonitor } from './health/health-monitor.ts';
+import { createHealthMonitor, type HealthMonitor } from './health/health-monitor.ts';
 import { publishMetrics } from './metrics.ts';
 import { createRedirectServer } from './tls/redirect-server.ts';
+import { workerCount } from './workers/worker-count.ts';
+import type { WorkerThread } from './workers/worker-link.ts';
+import { Workers } from './workers/workers.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
   readonly logger: Logger;
   readonly store: SnapshotStore;
+  /**
+   * Starts the thread of a worker, which runs `serveAsWorker` with the same configuration; workers are counted from 1. Needed where
+   * `gateway.workers` is more than 1.
+   */
+  readonly startWorker?: (number: number) => WorkerThread;
   /** Answers `GET /metrics` of the admin API. */
   readonly metricsHandler?: (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -46,19 +56,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const pools = poolsOf(config);
   const { agentToken } = deriveSecrets(config.secret);
   const health = createHealthMonitor({ pools, agentToken, logger });
-  const agentClient = createAgentClient({
-    token: agentToken,
-    timeoutMs: settings.timeouts.agent,
-    releasePatienceMs: settings.timeouts.move / 2,
-  });
-  const dataPlane: DataPlane = await LocalDataPlane.create({
-    config,
-    pools,
-    health,
-    agentClient,
-    store,
-    logger,
-  });
+  const agentClient = agentClientFor(config);
+  const dataPlane = await createDataPlane(options, { pools, health, agentClient });
   const drains = createDrains({
     agentClient,
     inFlightSessions: (backend) => dataPlane.inFlightSessions(backend),
@@ -127,12 +126,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       redirect && settings.tls?.redirect
         ? await listen(redirect, settings.tls.redirect.listen, 'gateway.tls.redirect.listen')
         : undefined;
+    const { workers } = dataPlane.figures;
     logger.info(
       {
         listen: address,
         tls: settings.tls !== undefined,
         admin: adminAddress,
         pools: pools.map((pool) => pool.name),
+        ...(workers && { workers: workers.running }),
       },
       'gateway is up',
     );
@@ -149,4 +150,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await stop();
     throw error;
   }
+}
+
+/** One worker is this thread itself: nothing is sent anywhere, and nothing is started. */
+async function createDataPlane(
+  { config, store, logger, startWorker }: GatewayOptions,
+  parts: { pools: readonly Pool[]; health: HealthMonitor; agentClient: AgentClient },
+): Promise<DataPlane> {
+  const { pools, health } = parts;
+  const count = workerCount(config.gateway.workers);
+  if (count === 1) return await LocalDataPlane.create({ ...parts, config, store, logger });
+  if (!startWorker) throw new StickshiftError('INTERNAL', 'nobody has said how to start a worker');
+  return new Workers({ count, settings: config.gateway, pools, health, logger, startWorker });
 }

@@ -71,6 +71,7 @@ test('metrics are what the counters say when somebody asks', async () => {
     { attributes: { pool: 'shop', backend: 'app-1' }, value: 0 },
     { attributes: { pool: 'shop', backend: 'app-2' }, value: 3 },
   ]);
+  assert.deepEqual(await observed(METRIC.workers), [{ attributes: {}, value: 1 }]);
   assert.deepEqual(await observed(METRIC.oddSessionIds), [
     { attributes: { pool: 'shop', reason: 'oversized' }, value: 1 },
     { attributes: { pool: 'shop', reason: 'malformed' }, value: 1 },

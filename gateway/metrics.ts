@@ -61,6 +61,12 @@ export function publishMetrics(dataPlane: Pick<DataPlane, 'figures'>, pools: rea
       }
     });
   meter
+    .createObservableGauge(METRIC.workers, { description: 'Threads that serve clients' })
+    .addCallback((result) => result.observe(figures().workers?.running ?? 1));
+  observe(meter, METRIC.workersLost, 'Workers that have died and were replaced', undefined, () => ({
+    '': figures().workers?.lost ?? 0,
+  }));
+  meter
     .createObservableGauge(METRIC.inFlight, {
       description: 'Requests, event streams and WebSockets under way',
     })

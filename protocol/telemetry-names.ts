@@ -43,6 +43,8 @@ export const METRIC = {
   inFlight: 'stickshift.gateway.in_flight',
   backendUp: 'stickshift.gateway.backend_up',
   certificateLeft: 'stickshift.gateway.certificate_left_ms',
+  workers: 'stickshift.gateway.workers',
+  workersLost: 'stickshift.gateway.workers_lost',
   sessions: 'stickshift.agent.sessions',
   dirty: 'stickshift.agent.dirty',
   unprotected: 'stickshift.agent.unprotected',

@@ -24,7 +24,8 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     import('../../telemetry/start-telemetry.ts'),
   ]);
   const { config, file, variables } = loadConfig({ path, env });
-  const logger = createLogger({ role: 'gateway', level: logLevelFrom(env) });
+  const logLevel = logLevelFrom(env);
+  const logger = createLogger({ role: 'gateway', level: logLevel });
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
 
   const [
@@ -34,6 +35,7 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     { startGateway },
     { deriveSecrets },
     { runService },
+    { startGatewayWorker },
   ] = await Promise.all([
     import('../../store/open-store.ts'),
     import('../../store/needed-replicas.ts'),
@@ -41,12 +43,15 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     import('../../gateway/gateway.ts'),
     import('../../protocol/secrets.ts'),
     import('../run-service.ts'),
+    import('../start-gateway-worker.ts'),
   ]);
   await using opened = new AsyncDisposableStack();
+  const { version } = context;
+  const instanceId = randomUUID();
   const telemetry = await startTelemetry({
     serviceName: 'stickshift-gateway',
-    instanceId: randomUUID(),
-    version: context.version,
+    instanceId,
+    version,
     env,
     logger,
   });
@@ -65,6 +70,7 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
         config,
         logger,
         store: telemetry.tracing ? tracedStore(store) : store,
+        startWorker: (number) => startGatewayWorker({ number, config, logLevel, version, instanceId }),
         metricsHandler: (request, response) => telemetry.metricsHandler(request, response),
       });
     },

@@ -51,6 +51,17 @@ shop  app-two  ready  up            112       340              3        0       
     assert.match(text, /^shop: NO BACKEND TAKES NEW CLIENTS$/m);
   });
 
+  test('says how many workers serve clients, where there are several', () => {
+    const status = statusOf(backendStatus());
+    const withWorkers = (running: number, lost: number) => {
+      const gateway = { ...status.gateway, workers: { configured: 2, running, lost } };
+      return formatStatus({ ...status, gateway }, 'http://gw', NOW);
+    };
+    assert.match(withWorkers(2, 0), /^Workers: 2 of 2 serve clients$/m);
+    assert.match(withWorkers(1, 3), /^Workers: 1 of 2 serve clients; 3 DIED since the start$/m);
+    assert.doesNotMatch(show(backendStatus()), /Workers/);
+  });
+
   test('warns of what a crash would lose', () => {
     const agent = backendStatus().agent;
     assert.ok(agent.state === 'ok');

@@ -151,9 +151,10 @@ export class OperatorStates {
     const { drains, changed } = this.#options;
     this.#applied.set(backend, { revision, patienceEndsAt: performance.now() + remainingMs });
     backend.adminState = state;
+    // Ends together with the trust in older bindings, and begins before anybody is asked what is under way.
     if (state === 'ready') drains.cancel(backend);
-    else drains.start(backend, remainingMs);
     changed?.(backend);
+    if (state !== 'ready') drains.start(backend, remainingMs);
   }
 
   #applicationOf(backend: Backend): string {

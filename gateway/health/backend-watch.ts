@@ -90,6 +90,11 @@ export class BackendWatch {
     this.#eject(reason);
   }
 
+  /** True when {@link BackendWatch.appSucceeded} would change nothing. */
+  get isClean(): boolean {
+    return this.#ejection.isClean;
+  }
+
   /** Called for every request that was answered, so it does next to nothing when all is well. */
   appSucceeded(): void {
     if (this.#ejection.isClean) return;

@@ -20,6 +20,8 @@ export interface HealthMonitor extends BackendReports {
   /** Begins checking; resolves when every backend has been checked once, with whatever result. */
   start(): Promise<void>;
   stop(): void;
+  /** Nothing that requests told is held against the backend: {@link BackendReports.succeeded} would change nothing. */
+  isClean(backend: Backend): boolean;
   /** Calls back after every change of a backend's health; returns how to stop that. */
   onChange(listener: (backend: Backend) => void): () => void;
 }
@@ -58,6 +60,7 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
     probeApp: async (backend) => (await watches.get(backend)?.probeApp()) ?? false,
     agentAnswered: (backend, incarnation) => watches.get(backend)?.agentAnswered(incarnation),
     agentFailed: (backend) => watches.get(backend)?.agentFailed(),
+    isClean: (backend) => watches.get(backend)?.isClean ?? true,
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { startGatewayWorker } from '../../cli/start-gateway-worker.ts';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
 import type { BackendStatus, StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
 import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
@@ -32,6 +34,8 @@ export class SmallInstallation implements AsyncDisposable {
   readonly storeUrl: string;
   /** What every gateway has logged. */
   readonly gatewayLog = recordedLog();
+  /** Threads that the first gateway has started, if it has several workers. */
+  readonly workers: Worker[] = [];
   readonly #options: InstallationOptions;
   readonly #directory: string;
   readonly #gateways: { readonly running: RunningGateway; readonly store: SnapshotStore }[] = [];
@@ -100,7 +104,16 @@ export class SmallInstallation implements AsyncDisposable {
     const { logger } = this.gatewayLog;
     const { installation } = deriveSecrets(TEST_SECRET);
     const store = await openStore(config.store, { installation, logger });
-    const running = await startGateway({ config, logger, store });
+    const isFirst = this.#gateways.length === 0;
+    const running = await startGateway({
+      ...{ config, logger, store },
+      startWorker: (number) => {
+        const data = { number, config, logLevel: 'silent', version: 'test', instanceId: 'test' } as const;
+        const worker = startGatewayWorker(data);
+        if (isFirst) this.workers.push(worker);
+        return worker;
+      },
+    });
     this.#gateways.push({ running, store });
     return running;
   }
