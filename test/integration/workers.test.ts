@@ -9,12 +9,19 @@ import type { CounterValues } from '../../gateway/counters.ts';
 import type { FromWorker } from '../../gateway/workers/messages.ts';
 import { CertificateFiles } from '../services/certificate-files.ts';
 import { eventually } from '../services/eventually.ts';
+import { type Death, kill } from '../services/fragile-worker.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
 import { connectByTls } from '../services/tls-client.ts';
 
 /** Every request on a connection of its own: which worker gets one, the kernel decides anew each time. */
 const ALONE = { connection: 'close' };
+
+const DEATHS: readonly (readonly [Death, string])[] = [
+  ['throw', 'throws what nobody catches'],
+  ['exit', 'exits'],
+  ['exhaust', 'runs out of memory'],
+];
 
 async function twoWorkers(t: TestContext, gateway: object = {}): Promise<SmallInstallation> {
   const installation = await SmallInstallation.start({
@@ -200,34 +207,37 @@ describe('a gateway with two workers', () => {
     });
   });
 
-  test('loses no more than the connections of a worker that dies, and replaces it', async (t) => {
-    const installation = await twoWorkers(t);
-    const dying = await connectionTo(installation, 0);
-    const living = await connectionTo(installation, 1);
-    const before = await installation.status();
-    await installation.workers[0]?.terminate();
-    await dying.client.until(() => dying.client.closed);
-    const after = await eventually('another one takes its place', async () => {
-      const status = await installation.status();
-      const { workers } = status.gateway;
-      return workers?.lost === 1 && workers.running === 2 && status;
+  for (const [death, what] of DEATHS) {
+    test(`loses no more than the connections of a worker that ${what}, and replaces it`, async (t) => {
+      const installation = await twoWorkers(t);
+      const dying = await connectionTo(installation, 0);
+      const living = await connectionTo(installation, 1);
+      const before = await installation.status();
+      kill(installation.workers[0], death);
+      await dying.client.until(() => dying.client.closed);
+      const after = await eventually('another one takes its place', async () => {
+        const status = await installation.status();
+        const { workers } = status.gateway;
+        return workers?.lost === 1 && workers.running === 2 && status;
+      });
+      assert.deepEqual(countersOf(after), countersOf(before));
+      const [line] = installation.gatewayLog.matching(/a worker has died/);
+      assert.equal(line?.worker, 1);
+      assert.equal(living.client.closed, false);
+      living.client.send('GET /cart HTTP/1.1\r\nHost: a\r\n\r\n');
+      await living.client.answered(2);
+      assert.equal(living.client.responses().messages[1]?.status, 200);
+      assert.equal(installation.workers.length, 3);
+      await reachesBoth(installation, async () => {
+        assert.equal((await installation.visitor().get('/cart', ALONE)).status, 200);
+      });
     });
-    assert.deepEqual(countersOf(after), countersOf(before));
-    assert.equal(installation.gatewayLog.matching(/a worker has died/).length, 1);
-    assert.equal(living.client.closed, false);
-    living.client.send('GET /cart HTTP/1.1\r\nHost: a\r\n\r\n');
-    await living.client.answered(2);
-    assert.equal(living.client.responses().messages[1]?.status, 200);
-    assert.equal(installation.workers.length, 3);
-    await reachesBoth(installation, async () => {
-      assert.equal((await installation.visitor().get('/cart', ALONE)).status, 200);
-    });
-  });
+  }
 
   test('has the worker that replaces another know what was asked for meanwhile', async (t) => {
     const installation = await twoWorkers(t);
     await setState(installation, 'app-1', 'maintenance');
-    await installation.workers[0]?.terminate();
+    kill(installation.workers[0], 'exit');
     await eventually('another one takes its place', async () => {
       const { workers } = (await installation.status()).gateway;
       return workers?.lost === 1 && workers.running === 2;

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import { startGatewayWorker } from '../../cli/start-gateway-worker.ts';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
 import type { BackendStatus, StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
 import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
@@ -12,6 +11,7 @@ import { type SessionKey, sessionKeyDeriver } from '../../protocol/session-key.t
 import { openStore } from '../../store/open-store.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import { eventually } from './eventually.ts';
+import { startFragileWorker } from './fragile-worker.ts';
 import { COMMAND_TIMEOUT, ShopServer, type ShopServerOptions, TEST_SECRET } from './shop-server.ts';
 import { Visitor } from './visitor.ts';
 
@@ -109,7 +109,7 @@ export class SmallInstallation implements AsyncDisposable {
       ...{ config, logger, store },
       startWorker: (number) => {
         const data = { number, config, logLevel: 'silent', version: 'test', instanceId: 'test' } as const;
-        const worker = startGatewayWorker(data);
+        const worker = startFragileWorker(data);
         if (isFirst) this.workers.push(worker);
         return worker;
       },
