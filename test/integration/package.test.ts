@@ -81,7 +81,8 @@ describe('the published package', () => {
       join(app, 'stickshift.yaml'),
       JSON.stringify({
         secret: 'a secret of the tests, long enough to be one',
-        gateway: { listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' } },
+        // Two, because a worker’s program is found by its name only.
+        gateway: { listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, workers: 2 },
         pools: {
           shop: {
             session: { cookie: 'sid' },
