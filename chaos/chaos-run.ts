@@ -49,6 +49,7 @@ export async function runChaos(
     directory,
     policies,
     ...(control.agentPreload && { agentPreload: control.agentPreload }),
+    workers: options.workers,
     logLevel: options.logLevel,
     onCommit: (commit) => history.addCommit(commit),
     onUnexpectedExit: (name, how) => onProblem(`${name} ${how}, and nobody had asked it to`),

@@ -11,7 +11,7 @@ describe('the options of a chaos run', () => {
       one.faults,
       FAULT_KINDS.map(({ name }) => name),
     );
-    assert.deepEqual([one.minutes, one.control, one.onStoreDown], [2, 'none', undefined]);
+    assert.deepEqual([one.minutes, one.workers, one.control, one.onStoreDown], [2, 1, 'none', undefined]);
     assert.notEqual(one.seed, another.seed);
   });
 

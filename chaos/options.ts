@@ -6,6 +6,8 @@ export interface ChaosOptions {
   readonly seed: number;
   readonly minutes: number;
   readonly clients: number;
+  /** Of each gateway. */
+  readonly workers: number;
   readonly json: boolean;
   readonly control: ControlName;
   /** Which control's faults to use instead of a random schedule. */
@@ -26,6 +28,7 @@ clients saw to what docs/guarantees.md promises. Exit status: 0, 1 when a promis
   --seed <number>          replays the faults of a run (default: a new one, printed first)
   --minutes <number>       how long faults go on (default: 2)
   --clients <number>       how many clients, each with a session at a time (default: 28)
+  --workers <number>       threads of each gateway that serve clients (default: 1)
   --faults <list>          only these, separated by commas (default: all)
                            ${FAULT_KINDS.map(({ name }) => name)
                              .join(', ')
@@ -48,6 +51,7 @@ export function readOptions(args: readonly string[]): ChaosOptions | 'help' {
       seed: { type: 'string' },
       minutes: { type: 'string' },
       clients: { type: 'string' },
+      workers: { type: 'string' },
       faults: { type: 'string' },
       'on-store-down': { type: 'string' },
       control: { type: 'string' },
@@ -69,6 +73,7 @@ export function readOptions(args: readonly string[]): ChaosOptions | 'help' {
     seed: number('--seed', values.seed, Math.floor(Math.random() * 2 ** 32), 0),
     minutes: number('--minutes', values.minutes, 2, 0.05),
     clients: number('--clients', values.clients, 28, 1),
+    workers: number('--workers', values.workers, 1, 1),
     json: values.json ?? false,
     control,
     drill: drill === 'none' ? undefined : drill,

@@ -18,10 +18,18 @@ class SteppedDate extends RealDate {
 
 globalThis.Date = SteppedDate as DateConstructor;
 
+/** A clock is the whole machine's: workers of the process have the same. */
+const threads = new BroadcastChannel('clock');
+threads.onmessage = (event) => {
+  offsetMs = Number((event as MessageEvent).data);
+};
+
 process.on('message', (message) => {
   if (typeof message === 'object' && message !== null && 'clockOffsetMs' in message) {
     offsetMs = Number(message.clockOffsetMs);
+    threads.postMessage(offsetMs);
   }
 });
 // Listening must not keep a process alive that is done.
 process.channel?.unref();
+threads.unref();

@@ -33,6 +33,8 @@ export interface ConfigurationOptions {
   readonly secret: string;
   readonly ports: Ports;
   readonly policies: Readonly<Record<Pool, PoolPolicy>>;
+  /** Of each gateway. */
+  readonly workers: number;
 }
 
 const address = (port: number) => `127.0.0.1:${port}`;
@@ -40,7 +42,7 @@ const url = (port: number) => `http://${address(port)}`;
 
 /** A gateway reaches everything through its own links. */
 export function gatewayConfiguration(name: GatewayName, options: ConfigurationOptions): ConfigInput {
-  const { ports, secret, policies } = options;
+  const { ports, secret, policies, workers } = options;
   return {
     secret,
     store: store(ports.link[`${name}→redis`]),
@@ -49,6 +51,7 @@ export function gatewayConfiguration(name: GatewayName, options: ConfigurationOp
       admin: { listen: address(ports.admin[name]) },
       drain: { deadline: '5s' },
       timeouts: { shutdown: '1s' },
+      workers,
     },
     pools: pools(policies, (backend) => ({
       url: url(ports.link[`${name}→${backend}`]),

@@ -36,6 +36,8 @@ export interface InstallationOptions {
   /** Configurations, logs and data; exists, and is left behind. */
   readonly directory: string;
   readonly policies: Readonly<Record<Pool, PoolPolicy>>;
+  /** Threads of each gateway that serve clients. */
+  readonly workers: number;
   /** A module that every agent imports before anything else; CHAOS_STORE_URL in its environment is the agent's store. */
   readonly agentPreload?: string;
   readonly logLevel: string;
@@ -241,7 +243,8 @@ export class Installation {
   }
 
   get #configuration() {
-    return { secret: this.#secret, ports: this.ports, policies: this.#options.policies };
+    const { policies, workers } = this.#options;
+    return { secret: this.#secret, ports: this.ports, policies, workers };
   }
 
   async #writeConfig(name: string, config: object): Promise<string> {
