@@ -83,13 +83,17 @@ describe('what a worker tells of a backend', () => {
     assert.deepEqual(sent, [{ type: 'agent-failed', backend: NAME }]);
   });
 
-  test('is a question whether it is alive, and each gets its own answer', async () => {
+  test('is a question whether it is alive; those who come meanwhile share the next one', async () => {
     const { sent, health, backend } = setUp();
-    const answers = [health.probeApp(backend), health.probeApp(backend)];
-    const [first, second] = sent.map((message) => (message.type === 'probe-app' ? message.number : 0));
-    health.probed(second ?? 0, true);
-    health.probed(first ?? 0, false);
-    assert.deepEqual(await Promise.all(answers), [false, true]);
+    const questions = () => sent.filter((message) => message.type === 'probe-app');
+    const first = health.probeApp(backend);
+    const later = [health.probeApp(backend), health.probeApp(backend)];
+    assert.equal(questions().length, 1);
+    health.probed(questions()[0]?.number ?? 0, true);
+    assert.equal(await first, true);
+    assert.equal(questions().length, 2);
+    health.probed(questions()[1]?.number ?? 0, false);
+    assert.deepEqual(await Promise.all(later), [false, false]);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
+import { AppProbe } from '../health/app-probe.ts';
 import type { BackendReports } from '../health/backend-reports.ts';
 import { type BackendState, type FromWorker, nameOf } from './messages.ts';
 
@@ -10,8 +11,9 @@ export class ReportedHealth implements BackendReports {
   readonly #send: (message: FromWorker) => void;
   /** Against which nothing is held, as far as this worker knows. */
   readonly #clean = new Set<Backend>();
-  readonly #probes = new Map<number, (isAlive: boolean) => void>();
-  #probed = 0;
+  readonly #probes = new Map<Backend, AppProbe>();
+  readonly #questions = new Map<number, (isAlive: boolean) => void>();
+  #asked = 0;
 
   constructor(send: (message: FromWorker) => void) {
     this.#send = send;
@@ -42,15 +44,19 @@ export class ReportedHealth implements BackendReports {
   }
 
   probeApp(backend: Backend): Promise<boolean> {
-    this.#probed += 1;
-    const number = this.#probed;
-    this.#send({ type: 'probe-app', number, backend: nameOf(backend) });
-    return new Promise((resolve) => this.#probes.set(number, resolve));
+    let probe = this.#probes.get(backend);
+    if (!probe) {
+      // Of each backend, one question is out at a time, however many requests have it.
+      probe = new AppProbe(() => this.#askWhetherAlive(backend));
+      this.#probes.set(backend, probe);
+    }
+    return probe.isAlive();
   }
 
+  /** The answer to a question of {@link probeApp}. */
   probed(number: number, isAlive: boolean): void {
-    this.#probes.get(number)?.(isAlive);
-    this.#probes.delete(number);
+    this.#questions.get(number)?.(isAlive);
+    this.#questions.delete(number);
   }
 
   agentAnswered(backend: Backend, incarnation: string): void {
@@ -69,6 +75,13 @@ export class ReportedHealth implements BackendReports {
       if (backend.appUp) distrust(backend);
     }
     this.#send({ type: 'agent-failed', backend: nameOf(backend) });
+  }
+
+  #askWhetherAlive(backend: Backend): Promise<boolean> {
+    this.#asked += 1;
+    const number = this.#asked;
+    this.#send({ type: 'probe-app', number, backend: nameOf(backend) });
+    return new Promise((resolve) => this.#questions.set(number, resolve));
   }
 }
 

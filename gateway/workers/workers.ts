@@ -178,14 +178,22 @@ export class Workers implements DataPlane {
       case 'agent-failed':
         health.agentFailed(backend);
         break;
-      case 'probe-app': {
-        const { number } = news;
-        void health.probeApp(backend).then((isAlive) => from.tell({ type: 'app-probed', number, isAlive }));
+      case 'probe-app':
+        void this.#probe(backend, news.number, from);
         break;
-      }
     }
     // Health calls nobody back when it only begins, or ceases, to hold something against a backend.
     this.#announce(backend);
+  }
+
+  async #probe(backend: Backend, number: number, from: WorkerLink): Promise<void> {
+    let isAlive = false;
+    try {
+      isAlive = await this.#options.health.probeApp(backend);
+    } catch (error) {
+      this.#options.logger.error({ err: error, backend: backend.id }, 'an app server could not be probed');
+    }
+    from.tell({ type: 'app-probed', number, isAlive });
   }
 
   #announce(backend: Backend, distrust = false): void {
