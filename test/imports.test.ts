@@ -74,6 +74,18 @@ describe('imports run one way: entry point → feature → port → adapter', ()
     neverImports(within('session-agent'), within('gateway'));
   });
 
+  test('only what puts a gateway together knows that it may have workers', () => {
+    const knows = within('gateway/workers', 'gateway/gateway.ts', 'gateway/testing');
+    neverImports((file) => within('gateway')(file) && !knows(file), within('gateway/workers'));
+  });
+
+  test('what serves clients knows neither drains nor checks', () => {
+    neverImports(
+      within('gateway/data-plane', 'gateway/delivery', 'gateway/fast-lane', 'gateway/full-lane'),
+      within('gateway/drain', 'gateway/health/health-monitor.ts', 'gateway/health/backend-watch.ts'),
+    );
+  });
+
   test('leases know nothing of sources, store and replicator', () => {
     importsOnly(
       within('session-agent/leases'),

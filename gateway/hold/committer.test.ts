@@ -5,7 +5,7 @@ import { StickshiftError } from '../../protocol/errors.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import { GatewayCounters } from '../counters.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
@@ -48,7 +48,7 @@ function scene() {
         world.probes += 1;
         return world.isAppAlive;
       },
-    } as unknown as HealthMonitor,
+    } as unknown as BackendReports,
     known,
     acknowledged,
     counters,

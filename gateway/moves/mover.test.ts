@@ -11,7 +11,7 @@ import type { AgentClient } from '../agent-client/agent-client.ts';
 import type { Backend } from '../backends/backend.ts';
 import { Pool } from '../backends/pool.ts';
 import { GatewayCounters } from '../counters.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { BackendReports } from '../health/backend-reports.ts';
 import { Acknowledgements } from '../hold/acknowledgements.ts';
 import type { PoolRouting } from '../routing/router.ts';
 import { InFlightSessions } from '../sessions/in-flight-sessions.ts';
@@ -103,7 +103,7 @@ function scene(
         return world.adopt(to, request.ifEpoch);
       },
     } as unknown as AgentClient,
-    health: { agentFailed: (lost: Backend) => failedAgents.push(lost.id) } as unknown as HealthMonitor,
+    health: { agentFailed: (lost: Backend) => failedAgents.push(lost.id) } as unknown as BackendReports,
     routings: new Map([[pool, routing]]),
     known,
     acknowledged,

@@ -13,6 +13,7 @@ import { type Death, kill } from '../services/fragile-worker.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
 import { connectByTls } from '../services/tls-client.ts';
+import type { Visit } from '../services/visitor.ts';
 
 /** Every request on a connection of its own: which worker gets one, the kernel decides anew each time. */
 const ALONE = { connection: 'close' };
@@ -205,6 +206,47 @@ describe('a gateway with two workers', () => {
     await eventually('the drain is complete', async () => {
       return (await installation.backend('app-1')).drain?.state === 'complete';
     });
+  });
+
+  test('ends what is under way at both of them when a backend has to go at once', async (t) => {
+    const installation = await twoWorkers(t);
+    const under = installation.workers.map(() => 0);
+    for (const [i, worker] of installation.workers.entries()) {
+      worker.on('message', (message: FromWorker) => {
+        if (message.type !== 'report') return;
+        under[i] = message.report.backends.find(({ backend }) => backend.id === 'app-1')?.inFlight ?? 0;
+      });
+    }
+    const held = Promise.withResolvers<void>();
+    t.after(() => held.resolve());
+    let arrived = 0;
+    for (const server of installation.servers.values()) {
+      server.pause = () => {
+        arrived += 1;
+        return held.promise;
+      };
+    }
+    const answers: Promise<Visit>[] = [];
+    await eventually('each has some on app-1', async () => {
+      answers.push(installation.visitor().get('/slow-cart', ALONE));
+      await eventually('it has arrived', () => arrived === answers.length);
+      await installation.status();
+      return under.every((count) => count > 0);
+    });
+    const ended = under.reduce((sum, count) => sum + count, 0);
+    assert.equal((await setState(installation, 'app-1', 'maintenance')).status, 202);
+    await eventually('nothing is left there', async () => {
+      return (await installation.backend('app-1')).drain?.inFlight === 0;
+    });
+    held.resolve();
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    assert.deepEqual(
+      [
+        statuses.filter((status) => status === 502).length,
+        statuses.filter((status) => status === 200).length,
+      ],
+      [ended, answers.length - ended],
+    );
   });
 
   for (const [death, what] of DEATHS) {

@@ -5,7 +5,7 @@ import { createAffinityCookies } from '../../affinity/affinity-cookie.ts';
 import type { Backend } from '../../backends/backend.ts';
 import { createBalancer } from '../../balancing/balancer.ts';
 import { GatewayCounters } from '../../counters.ts';
-import type { HealthMonitor } from '../../health/health-monitor.ts';
+import type { BackendReports } from '../../health/backend-reports.ts';
 import { holdRules } from '../../hold/hold-rules.ts';
 import type { Destination, Destinations } from '../../routing/destinations.ts';
 import type { PoolRouting, Route, Router } from '../../routing/router.ts';
@@ -97,7 +97,7 @@ export function deliveryScene({ sessionId, accessLog = false }: { sessionId?: st
       succeeded: ({ id }: Backend) => heard.push(`${id} succeeded`),
       connectFailed: ({ id }: Backend) => heard.push(`${id} connectFailed`),
       backendReset: ({ id }: Backend) => heard.push(`${id} backendReset`),
-    } as unknown as HealthMonitor,
+    } as unknown as BackendReports,
     known,
     inFlight,
     counters,
