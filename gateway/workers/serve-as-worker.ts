@@ -68,7 +68,10 @@ export async function serveAsWorker({ port, config, logger, openStore }: WorkerO
   });
 
   try {
-    const { listen, connections, ticketKeys } = await begun.promise;
+    const beginning = await Promise.race([begun.promise, stopped.promise]);
+    // The start of the gateway has failed elsewhere.
+    if (!beginning) return;
+    const { listen, connections, ticketKeys } = beginning;
     const store = await openStore();
     opened.defer(() => store.close());
     const { gateway } = config;

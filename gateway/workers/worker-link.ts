@@ -39,6 +39,8 @@ export class WorkerLink {
     const listening = Promise.withResolvers<string>();
     const ended = Promise.withResolvers<WorkerEnd>();
     this.listening = listening.promise;
+    // It may end before anybody has asked it to begin; `ended` tells that, too.
+    this.listening.catch(() => undefined);
     this.ended = ended.promise;
     let error: unknown;
     thread.on('message', (message: FromWorker) => {

@@ -57,9 +57,10 @@ function setUp(t: TestContext) {
 /** Two workers that serve. */
 async function serving(t: TestContext) {
   const scene = setUp(t);
+  await scene.workers.prepare();
   const listening = scene.workers.listen();
   for (const index of [0, 1]) {
-    await eventually(() => scene.threads.length > index, `worker ${index} is started`);
+    await eventually(() => scene.worker(index).toldOf('begin').length > 0, `worker ${index} is to begin`);
     scene.worker(index).says({ type: 'listening', address: '127.0.0.1:1234' });
   }
   assert.equal(await listening, '127.0.0.1:1234');
@@ -78,13 +79,14 @@ describe('workers', () => {
   });
 
   test('do not begin when the first of them cannot serve', async (t) => {
-    const { workers, worker, threads } = setUp(t);
+    const { workers, worker } = setUp(t);
+    await workers.prepare();
     const listening = workers.listen();
-    await eventually(() => threads.length > 0, 'the first is started');
+    await eventually(() => worker(0).toldOf('begin').length > 0, 'the first is to begin');
     worker(0).says({ type: 'failed', code: 'STORE_FOREIGN', message: 'another installation’s' });
     worker(0).exit(0);
     await assert.rejects(listening, { code: 'STORE_FOREIGN', message: 'another installation’s' });
-    assert.equal(threads.length, 1);
+    assert.deepEqual(worker(1).toldOf('begin'), []);
   });
 
   test('are all told what one of them has met', async (t) => {

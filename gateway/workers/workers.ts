@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { splitAddress } from '../../config/listen-address.ts';
 import type { GatewayConfig } from '../../config/schema.ts';
 import { listen } from '../../json-api/listen.ts';
-import { asStickshiftError } from '../../protocol/errors.ts';
+import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { DataPlane, Figures } from '../data-plane/data-plane.ts';
@@ -56,18 +56,18 @@ export class Workers implements DataPlane {
   }
 
   async prepare(): Promise<void> {
-    // Workers are begun when it is known how backends are.
+    // They load their program while backends are checked, and begin when it is known how those are.
+    for (let number = 1; number <= this.#options.count; number++) this.#start(number);
   }
 
   async listen(): Promise<string> {
     await assertFree(this.#address);
+    const [first, ...others] = this.#links.values();
+    if (!first) throw new StickshiftError('INTERNAL', 'no worker has been started');
     // The first one finds out which port it is, and whether store and certificates are good.
-    const first = this.#begin(1);
-    this.#address = await first.listening;
-    const links = [first];
-    for (let number = 2; number <= this.#options.count; number++) links.push(this.#begin(number));
-    await Promise.all(links.map(({ listening }) => listening));
-    for (const link of links) this.#watch(link);
+    this.#address = await this.#begin(first);
+    await Promise.all(others.map((link) => this.#begin(link)));
+    for (const link of [first, ...others]) this.#watch(link);
     return this.#address;
   }
 
@@ -110,11 +110,16 @@ export class Workers implements DataPlane {
     return [...this.#links.values()].filter(({ isServing }) => isServing);
   }
 
-  #begin(number: number): WorkerLink {
-    const { settings, startWorker, count } = this.#options;
+  #start(number: number): WorkerLink {
     const hear = (news: WorkerNews, from: WorkerLink) => this.#hear(news, from);
-    const link = new WorkerLink(number, startWorker(number), hear);
+    const link = new WorkerLink(number, this.#options.startWorker(number), hear);
     this.#links.set(number, link);
+    return link;
+  }
+
+  /** Has it serve clients; resolves with the address. */
+  #begin(link: WorkerLink): Promise<string> {
+    const { settings, count } = this.#options;
     link.tell({
       type: 'begin',
       listen: this.#address,
@@ -125,7 +130,7 @@ export class Workers implements DataPlane {
         state: this.#stateOf(backend),
       })),
     });
-    return link;
+    return link.listening;
   }
 
   #watch(link: WorkerLink): void {
@@ -147,10 +152,10 @@ export class Workers implements DataPlane {
     logger.error({ worker, err: end.error, exitCode: end.exitCode, pauseMs }, 'a worker has died');
     await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     if (this.#stopping.signal.aborted) return;
-    const next = this.#begin(worker);
+    const next = this.#start(worker);
     this.#watch(next);
     try {
-      await next.listening;
+      await this.#begin(next);
       logger.info({ worker }, 'the worker was replaced');
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
