@@ -1,6 +1,6 @@
 /*
- * A worker of `stickshift gateway`: run in a thread of its own, when `gateway.workers` asks for several. It ends with the thread that
- * has started it.
+ * A worker of `stickshift gateway`: run in a thread of its own, when `gateway.workers` asks for several. It
+ * ends with the thread that has started it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../config/schema.ts';

@@ -26,8 +26,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly store: SnapshotStore;
   /**
-   * Starts the thread of a worker, which runs `serveAsWorker` with the same configuration; workers are counted from 1. Needed where
-   * `gateway.workers` is more than 1.
+   * Starts the thread of a worker, which runs `serveAsWorker` with the same configuration; workers are
+   * counted from 1. Needed where `gateway.workers` is more than 1.
    */
   readonly startWorker?: (number: number) => WorkerThread;
   /** Answers `GET /metrics` of the admin API. */
@@ -117,7 +117,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     admin.close();
   };
 
-  // Before anybody is served: a backend that is drained must get no clients because a gateway was started anew.
+  // Before anybody is served: a backend that is drained must get no clients because a gateway was started
+  // anew.
   await Promise.all([health.start(), states.start(), dataPlane.prepare()]);
   try {
     const address = await dataPlane.listen();

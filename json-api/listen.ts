@@ -7,7 +7,8 @@ import { StickshiftError } from '../protocol/errors.ts';
  * was 0. An IPv6 host stands in brackets.
  *
  * @param option - the configuration key that names the address, for the error
- * @param sharing.reusePort - servers of several threads listen there, and each gets its share of the connections
+ * @param sharing.reusePort - servers of several threads listen there, and each gets its share of the
+ * connections
  * @throws StickshiftError `PORT_IN_USE`; `CONFIG_INVALID` where ports cannot be shared
  */
 export function listen(

@@ -16,8 +16,9 @@ export interface Figures {
 }
 
 /**
- * What serves clients, as those see it who watch over backends and talk to operators: in this thread, or in several others.
- * Only the former shares its `Backend` objects; to the latter a change of one has to be told.
+ * What serves clients, as those see it who watch over backends and talk to operators: in this thread, or in
+ * several others. Only the former shares its `Backend` objects; to the latter a change of one has to be
+ * told.
  */
 export interface DataPlane {
   /** Resolves when requests could be served. */
@@ -30,7 +31,10 @@ export interface DataPlane {
   listen(): Promise<string>;
   /** As of now, or of the last {@link refresh}. */
   readonly figures: Figures;
-  /** Has `figures`, {@link isLeased} and `inFlight` of each backend be as of now. Whatever was told before has been heard then. */
+  /**
+   * Has `figures`, {@link isLeased} and `inFlight` of each backend be as of now. Whatever was told before
+   * has been heard then.
+   */
   refresh(): Promise<void>;
   /** Sessions that are bound to the backend are served without a lookup. */
   isLeased(backend: Backend): boolean;
@@ -40,6 +44,9 @@ export interface DataPlane {
   closeConnections(backend: Backend): void;
   /** The operator's state of a backend is another one. */
   stateChanged(backend: Backend): void;
-  /** Accepts nobody, lets what is under way finish within `gateway.timeouts.shutdown`, and gives its leases back. */
+  /**
+   * Accepts nobody, lets what is under way finish within `gateway.timeouts.shutdown`, and gives its leases
+   * back.
+   */
   stop(): Promise<void>;
 }

@@ -31,7 +31,10 @@ export function poolRoutings(config: Config, pools: readonly Pool[]): Map<Pool, 
   return routings;
 }
 
-/** Two applications on one host would overwrite each other's binding at every turn if their cookies had one name. */
+/**
+ * Two applications on one host would overwrite each other's binding at every turn if their cookies had one
+ * name.
+ */
 export function affinityCookieName(name: string, pool: Pool, pools: readonly Pool[]): string {
   return pools.length > 1 ? `${name}-${pool.name}` : name;
 }

@@ -2,7 +2,10 @@ import { EventEmitter } from 'node:events';
 import type { FromWorker, ToWorker, WorkerReport } from '../workers/messages.ts';
 import type { WorkerThread } from '../workers/worker-link.ts';
 
-/** A worker's thread that does what a test says. It answers questions by `report`, and stops when it is told to. */
+/**
+ * A worker's thread that does what a test says. It answers questions by `report`, and stops when it is
+ * told to.
+ */
 export class FakeWorker extends EventEmitter implements Pick<WorkerThread, 'postMessage' | 'terminate'> {
   readonly told: ToWorker[] = [];
   /** `undefined`: it does not answer. */

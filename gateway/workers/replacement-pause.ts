@@ -7,7 +7,8 @@ export class ReplacementPause {
 
   /**
    * @param livedMs - since it began to serve; 0 when it never did
-   * @returns milliseconds: 0 for one that had lived for a while, else 100 and twice as much each time, up to 10 s
+   * @returns milliseconds: 0 for one that had lived for a while, else 100 and twice as much each time, up
+   * to 10 s
    */
   after(livedMs: number): number {
     if (livedMs >= LONGEST_MS) this.#nextMs = 0;

@@ -4,8 +4,8 @@ import type { BackendReports } from '../health/backend-reports.ts';
 import { type BackendState, type FromWorker, nameOf } from './messages.ts';
 
 /**
- * Backends and their health as a worker has them: tells the control plane what requests tell of them, and takes in what it makes
- * of that.
+ * Backends and their health as a worker has them: tells the control plane what requests tell of them, and
+ * takes in what it makes of that.
  */
 export class ReportedHealth implements BackendReports {
   readonly #send: (message: FromWorker) => void;
@@ -69,7 +69,8 @@ export class ReportedHealth implements BackendReports {
   }
 
   agentFailed(backend: Backend): void {
-    // At once: the request that found out looks for another backend now. What the control plane makes of it follows.
+    // At once: the request that found out looks for another backend now. What the control plane makes of it
+    // follows.
     if (backend.agentUp) {
       backend.agentUp = false;
       if (backend.appUp) distrust(backend);

@@ -27,7 +27,10 @@ export interface WorkerOptions {
   readonly openStore: () => Promise<SnapshotStore>;
 }
 
-/** Serves clients in this thread, as the control plane says; resolves when it has told this worker to stop, or that it cannot. */
+/**
+ * Serves clients in this thread, as the control plane says; resolves when it has told this worker to stop,
+ * or that it cannot.
+ */
 export async function serveAsWorker({ port, config, logger, openStore }: WorkerOptions): Promise<void> {
   const send = (message: FromWorker) => port.postMessage(message);
   await using opened = new AsyncDisposableStack();

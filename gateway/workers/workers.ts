@@ -1,22 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { splitAddress } from '../../config/listen-address.ts';
 import type { GatewayConfig } from '../../config/schema.ts';
-import { listen } from '../../json-api/listen.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { DataPlane, Figures } from '../data-plane/data-plane.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
+import { assertFree } from './assert-free.ts';
 import { BackendIndex } from './backend-index.ts';
 import { type BackendName, type BackendState, nameOf, type ToWorker } from './messages.ts';
 import { ReplacementPause } from './replacement-pause.ts';
 import { SummedFigures } from './summed-figures.ts';
 import { type WorkerEnd, WorkerLink, type WorkerNews, type WorkerThread } from './worker-link.ts';
 
-/** Beyond `gateway.timeouts.shutdown`, for what no client waits for; less than whoever stops the gateway allows. */
+/**
+ * Beyond `gateway.timeouts.shutdown`, for what no client waits for; less than whoever stops the gateway
+ * allows.
+ */
 const STOP_MARGIN_MS = 3_000;
 
 export interface WorkersOptions {
@@ -30,7 +31,9 @@ export interface WorkersOptions {
   readonly startWorker: (number: number) => WorkerThread;
 }
 
-/** Has several threads serve clients at one port, tells them how backends are, and replaces those that die. */
+/**
+ * Has several threads serve clients at one port, tells them how backends are, and replaces those that die.
+ */
 export class Workers implements DataPlane {
   readonly #options: WorkersOptions;
   readonly #index: BackendIndex;
@@ -235,12 +238,4 @@ export class Workers implements DataPlane {
 
 function reportOn({ lastReport }: WorkerLink, { pool, id }: Backend) {
   return lastReport?.backends.find(({ backend }) => backend.pool === pool && backend.id === id);
-}
-
-/** @throws StickshiftError `PORT_IN_USE`: threads that share a port would share it with another gateway, too */
-async function assertFree(address: string): Promise<void> {
-  if (splitAddress(address).port === 0) return;
-  const probe = createServer();
-  await listen(probe, address, 'gateway.listen');
-  await new Promise((resolve) => probe.close(resolve));
 }
