@@ -2,6 +2,7 @@ import { type Meter, metrics } from '@opentelemetry/api';
 import { METRIC } from '../protocol/telemetry-names.ts';
 import type { Pool } from './backends/pool.ts';
 import type { DataPlane } from './data-plane/data-plane.ts';
+import { publishExpiry } from './tls/certificate-expiry-gauge.ts';
 
 /** Publishes the gateway's plain counters as OpenTelemetry instruments, read only when somebody collects. */
 export function publishMetrics(dataPlane: Pick<DataPlane, 'figures'>, pools: readonly Pool[]): void {
@@ -66,6 +67,7 @@ export function publishMetrics(dataPlane: Pick<DataPlane, 'figures'>, pools: rea
   observe(meter, METRIC.workersLost, 'Workers that have died and were replaced', undefined, () => ({
     '': figures().workers?.lost ?? 0,
   }));
+  publishExpiry(() => figures().certificates ?? []);
   meter
     .createObservableGauge(METRIC.inFlight, {
       description: 'Requests, event streams and WebSockets under way',

@@ -9,6 +9,7 @@ import { METRIC } from '../../protocol/telemetry-names.ts';
 import { eventually } from '../testing/eventually.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
 import { testCertificate } from '../testing/test-certificate.ts';
+import { publishExpiry } from './certificate-expiry-gauge.ts';
 import { Certificates } from './certificates.ts';
 
 const DAY_MS = 86_400_000;
@@ -71,6 +72,7 @@ test('each certificate has its time left shown under its file, and so has the on
     pollMs: 50,
   });
   t.after(() => certificates.close());
+  publishExpiry(() => certificates.status);
   assert.deepEqual(await observed(), [
     [cert, 5],
     [expired, -2],

@@ -1,21 +1,21 @@
-import { metrics, type ObservableResult } from '@opentelemetry/api';
+import { metrics } from '@opentelemetry/api';
 import { METRIC } from '../../protocol/telemetry-names.ts';
-import type { Certificate } from './certificate.ts';
+import type { CertificateStatus } from '../admin-api/admin-api-types.ts';
 
 /**
- * Publishes how long each certificate is still good, milliseconds, negative when it has expired; returns how to stop that.
+ * Publishes how long each certificate is still good, milliseconds, negative when it has expired.
  *
  * @param served - those that are served now
  */
-export function publishExpiry(served: () => readonly Pick<Certificate, 'file' | 'expiresAt'>[]): () => void {
+export function publishExpiry(
+  served: () => readonly Pick<CertificateStatus, 'certificate' | 'expiresAt'>[],
+): void {
   const gauge = metrics.getMeter('stickshift').createObservableGauge(METRIC.certificateLeft, {
     description: 'Until a certificate expires, milliseconds',
   });
-  const observe = (result: ObservableResult) => {
+  gauge.addCallback((result) => {
     const now = Date.now();
     // By file, not by name: a renewed one may have other names, and the series of the old would stay, close to its end.
-    for (const { file, expiresAt } of served()) result.observe(expiresAt - now, { certificate: file });
-  };
-  gauge.addCallback(observe);
-  return () => gauge.removeCallback(observe);
+    for (const { certificate, expiresAt } of served()) result.observe(expiresAt - now, { certificate });
+  });
 }

@@ -11,7 +11,6 @@ import {
   readCertificate,
 } from './certificate.ts';
 import { CertificateChoice } from './certificate-choice.ts';
-import { publishExpiry } from './certificate-expiry-gauge.ts';
 import { FileWatch } from './file-watch.ts';
 
 const DAY_MS = 86_400_000;
@@ -44,7 +43,6 @@ export class Certificates {
   readonly #options: CertificatesOptions;
   readonly #slots: readonly Slot[];
   readonly #watch: FileWatch;
-  readonly #stopPublishing: () => void;
   #choice: CertificateChoice<Certificate>;
   #onDefault: ((options: SecureContextOptions) => void) | undefined;
   #looking = false;
@@ -61,7 +59,6 @@ export class Certificates {
       pollMs: options.pollMs ?? 10_000,
       look: () => void this.#look(),
     });
-    this.#stopPublishing = publishExpiry(() => this.all);
     for (const certificate of this.all) this.#report(certificate, 'certificate loaded');
     this.#warn();
   }
@@ -115,7 +112,6 @@ export class Certificates {
 
   close(): void {
     this.#watch.close();
-    this.#stopPublishing();
   }
 
   async #look(): Promise<void> {
