@@ -7,6 +7,7 @@ import { FastExchange } from './fast-exchange.ts';
 import { END_OF_HEAD, mayBecomeHead } from './head-end.ts';
 import type { Waiting } from './lane-clock.ts';
 import type { LaneParts } from './lane-parts.ts';
+import { RepeatedHead } from './repeated-head.ts';
 
 /** A head is looked for in so many octets first; nearly all are shorter. */
 const USUAL_HEAD = 4 * 1024;
@@ -55,6 +56,10 @@ export class ClientConnection implements Waiting {
   #hasSent = false;
   /** Octets that the client had not taken when that was looked at last. */
   #unsent = 0;
+  /** A request of it was read before. */
+  #hasServed = false;
+  /** The head of the request under way, as far as the next one may repeat it. */
+  repeated: RepeatedHead | undefined;
   #client: Client | undefined;
   /** Lines that tell an app of this client, and the Host that they were made for. */
   #description = '';
@@ -269,10 +274,15 @@ export class ClientConnection implements Waiting {
       this.#hasSent = false;
       return false;
     }
-    if (end === -1 || end > headLimit || !requestHeads.read(text, end)) {
+    if (end === -1 || end > headLimit || !requestHeads.read(text, end, this.repeated?.fields)) {
       this.#handOver(bytes);
       return false;
     }
+    // From the second request on: of one that never comes, an idle connection would keep all this.
+    if (this.#hasServed && !requestHeads.isRepeated) {
+      this.repeated = new RepeatedHead(requestHeads.fields(text, end));
+    }
+    this.#hasServed = true;
     const bodyStart = end + END_OF_HEAD.length;
     const length = Math.max(0, requestHeads.contentLength);
     const bodyEnd = Math.min(bytes.length, bodyStart + length);

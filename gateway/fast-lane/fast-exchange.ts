@@ -115,12 +115,12 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
   }
 
   #depart(destination: Destination): void {
-    const { requestHeads, backends } = this.#parts;
+    const { backends } = this.#parts;
     const forwarded: IncomingHttpHeaders = { cookie: this.#client.withoutAffinity(this.#headers.cookie) };
     const { peerTrusted } = this.#client.client(this.#headers);
     const description = this.#client.describe(forwarded, this.#headers);
     this.#delivery.depart(destination, forwarded);
-    const head = forwardedHead(requestHeads, this.#text, description, peerTrusted, forwarded);
+    const head = this.#forwardedHead(description, peerTrusted, forwarded);
     this.#phase = 'sent';
     const connection = backends.take(destination.backend, this);
     this.#connection = connection;
@@ -139,6 +139,19 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
     if (isConnected) this.connected();
     else if (this.bodyLeft > 0) this.#client.pause();
     this.#waitForBackend();
+  }
+
+  #forwardedHead(description: string, peerTrusted: boolean, forwarded: IncomingHttpHeaders): string {
+    const { requestHeads } = this.#parts;
+    const { repeated } = this.#client;
+    const { method } = this.#delivery;
+    const text = this.#text;
+    const fields = repeated?.forwarded(method, description, forwarded);
+    if (fields !== undefined) return text.slice(0, requestHeads.lineEnd) + fields;
+    if (requestHeads.isRepeated) requestHeads.read(text, this.#headEnd);
+    const head = forwardedHead(requestHeads, text, description, peerTrusted, forwarded);
+    repeated?.note(method, description, forwarded, head.slice(requestHeads.lineEnd));
+    return head;
   }
 
   connected(): void {

@@ -173,3 +173,32 @@ describe('a request head', () => {
     );
   });
 });
+
+test('a head that repeats the fields of the one before is read as if it were the first', () => {
+  const line = fc.constantFrom(
+    'GET / HTTP/1.1',
+    'POST /cart?a=b HTTP/1.1',
+    'GET /a b HTTP/1.1',
+    'TRACE / HTTP/1.1',
+  );
+  fc.assert(
+    fc.property(requestHeads, requestHeads, line, fc.boolean(), (first, other, requestLine, isSame) => {
+      const reader = newReader();
+      const end = first.indexOf(END_OF_HEAD);
+      if (!reader.read(first, end)) return;
+      const last = reader.fields(first, end);
+      const second = isSame ? requestLine + first.slice(first.indexOf('\r\n')) : other;
+      const whole = (
+        isRead: boolean,
+        { method, target, headers, contentLength, keepAlive, lineEnd } = reader,
+      ) => isRead && { method, target, headers, contentLength, keepAlive, lineEnd };
+      const secondEnd = second.indexOf(END_OF_HEAD);
+      const fresh = newReader();
+      const expected = whole(fresh.read(second, secondEnd), fresh);
+      assert.deepEqual(whole(reader.read(second, secondEnd, last)), expected);
+      if (expected && isSame) assert.ok(reader.isRepeated);
+      if (expected && !isSame && second.slice(reader.lineEnd) !== first.slice(first.indexOf('\r\n') + 2))
+        assert.ok(!reader.isRepeated);
+    }),
+  );
+});

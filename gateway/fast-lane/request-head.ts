@@ -36,6 +36,15 @@ function fateOf(lower: string): FieldFate {
 /** What decisions read of every request; a pool's rules and the propagators of trace context add to it. */
 const READ = ['host', 'cookie', 'accept'] as const;
 
+/** What was read of a head's fields. */
+export interface ReadFields {
+  /** The lines themselves, the last CRLF among them. */
+  readonly lines: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly contentLength: number;
+  readonly keepAlive: boolean;
+}
+
 /**
  * Reads request heads of a narrow grammar, stricter than RFC 9112; whatever does not fit is for the full lane to judge. One object
  * serves a lane: it holds what it read last until it reads the next head.
@@ -51,6 +60,8 @@ export class RequestHeadReader implements RequestHead {
   keepAlive = true;
   /** Behind the CRLF of the request line. */
   lineEnd = 0;
+  /** The fields are those that {@link read} was given; `lines` are of some other head. */
+  isRepeated = false;
   readonly lines: FieldLines<FieldFate>;
   readonly #host;
   readonly #cookie;
@@ -75,11 +86,29 @@ export class RequestHeadReader implements RequestHead {
   /**
    * @param text - begins with the head, one character per octet
    * @param end - where its last CRLF CRLF begins
+   * @param last - read before: where the fields are the same, octet for octet, they are not read again
    * @returns false when it is not for this lane
    */
-  read(text: string, end: number): boolean {
+  read(text: string, end: number, last?: ReadFields): boolean {
+    this.isRepeated = false;
+    if (!this.#readLine(text, end)) return false;
+    if (!last || text.slice(this.lineEnd, end + 2) !== last.lines) return this.#readFields(text, end);
+    this.headers = last.headers;
+    this.contentLength = last.contentLength;
+    this.keepAlive = last.keepAlive;
+    this.isRepeated = true;
+    return true;
+  }
+
+  /** What was read last. */
+  fields(text: string, end: number): ReadFields {
+    const { headers, contentLength, keepAlive, lineEnd } = this;
+    return { lines: text.slice(lineEnd, end + 2), headers, contentLength, keepAlive };
+  }
+
+  #readFields(text: string, end: number): boolean {
     const { lines } = this;
-    if (!this.#readLine(text, end) || !lines.read(text, this.lineEnd, end + 2)) return false;
+    if (!lines.read(text, this.lineEnd, end + 2)) return false;
     this.contentLength = -1;
     this.keepAlive = true;
     const headers: IncomingHttpHeaders = { host: undefined, cookie: undefined, accept: undefined };
