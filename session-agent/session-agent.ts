@@ -168,7 +168,14 @@ export class SessionAgent implements SourceListener {
     });
     const committer = new Committer({ ...parts, replacements: idChanges.replacements });
     const isAttached = () => this.#reconciler.isAttached;
-    const taken = { mayInclude: (key: SessionKey) => this.taken.mayInclude(key) };
+    const mayInclude = (key: SessionKey) => this.taken.mayInclude(key);
+    const isDistrusted = () => this.taken.isDistrusted;
+    const taken = {
+      mayInclude,
+      get isDistrusted() {
+        return isDistrusted();
+      },
+    };
     const unsaved = new UnsavedWrites(leases);
     const journaling = new Journaling({ ...parts, committer, taken, unsaved });
     owned.onDeleted = (session, answer) => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError } from '../../protocol/errors.ts';
@@ -19,12 +20,15 @@ export interface JournalingParts {
   readonly queue: SessionQueue;
   readonly capture: Capture;
   readonly committer: Committer;
-  /** Nobody is told that a change is safe of a session that another backend may have. */
-  readonly taken: Pick<TakenSessions, 'mayInclude'>;
+  /** Nobody is told that a change is safe of a session that another backend may have, or may be given now. */
+  readonly taken: Pick<TakenSessions, 'mayInclude' | 'isDistrusted'>;
   readonly unsaved: UnsavedWrites;
   readonly counters: Counters;
   readonly logger: Logger;
 }
+
+/** Until what stands in the way of the journal is looked at again, milliseconds. */
+const LATER_MS = 100;
 
 /** Saves on the agent's disk what cannot be committed now, for those for whom that will do. */
 export class Journaling {
@@ -41,10 +45,11 @@ export class Journaling {
     if (!journal || this.#underWay.has(session)) return;
     this.#underWay.add(session);
     try {
-      let isProgress = true;
       // Again for changes that came meanwhile.
-      while (isProgress && session.awaitsJournal && owned.isCurrent(session)) {
-        isProgress = await queue.run(session.id, () => this.#write(journal, session));
+      while (session.awaitsJournal && owned.isCurrent(session)) {
+        const step = await queue.run(session.id, () => this.#write(journal, session));
+        if (step === 'helpless') break;
+        if (step === 'later') await sleep(LATER_MS);
       }
     } catch (error) {
       session.journalFailure = asStickshiftError(error).code;
@@ -72,30 +77,36 @@ export class Journaling {
     );
   }
 
-  /** False when there is nothing that this can do. Runs inside the session's queue. */
-  async #write(journal: Journal, session: OwnedSession): Promise<boolean> {
-    const { owned, capture, committer, taken } = this.#parts;
-    if (!owned.isCurrent(session) || !session.awaitsJournal || taken.mayInclude(session.key)) return false;
+  /** `helpless`: there is nothing that this can do. Runs inside the session's queue. */
+  async #write(journal: Journal, session: OwnedSession): Promise<'told' | 'later' | 'helpless'> {
+    const { owned, capture, committer } = this.#parts;
+    if (!owned.isCurrent(session) || !session.awaitsJournal) return 'helpless';
+    if (this.#isInDoubt(session)) return 'later';
     if (!session.isJournaled) {
       const bytes = await capture.take(session);
-      if (bytes.outcome !== 'fresh') return false;
+      if (bytes.outcome !== 'fresh') return 'helpless';
       // The app is gone, and with it what those who wait are waiting for.
-      if (session.journaled && session.journaled.changes >= bytes.changes) return false;
+      if (session.journaled && session.journaled.changes >= bytes.changes) return 'helpless';
       const { seq, snapshot } = await committer.seal(session, bytes);
-      if (!owned.isCurrent(session)) return false;
+      if (!owned.isCurrent(session)) return 'helpless';
       const { key, epoch, proven, doubt, absoluteAt } = session;
       // A first commit must have the seq that it would have had without this one; see the committer.
       if (!proven) session.seq--;
       const deadlines = { idleAt: bytes.captured.idleAt, absoluteAt };
       await journal.append({ kind: 'snapshot', key, epoch, seq, deadlines, proven, doubt, snapshot });
-      if (!owned.isCurrent(session)) return false;
+      if (!owned.isCurrent(session)) return 'helpless';
       session.journaled = { changes: bytes.changes, seq };
       session.journalFailure = undefined;
     }
     // This process may have stood still while it wrote.
-    if (taken.mayInclude(session.key)) return false;
+    if (this.#isInDoubt(session)) return 'later';
     const { changes, seq } = session.journaled ?? { changes: 0, seq: 0 };
     session.settle(changes, { outcome: 'journaled', epoch: session.epoch, seq });
-    return true;
+    return 'told';
+  }
+
+  #isInDoubt(session: OwnedSession): boolean {
+    const { taken } = this.#parts;
+    return taken.mayInclude(session.key) || taken.isDistrusted;
   }
 }

@@ -183,6 +183,23 @@ test('an agent that stood still vouches for none of its sessions before it has h
   assert.equal(store.calls, calls, 'it is believed again without the store');
 });
 
+test('an agent that stood still acknowledges nothing from its journal as long as gateways may take it for lost', async () => {
+  const { journal } = await openJournal(journalDirectory());
+  const { agent, source, store } = await scene(['alice'], { journal });
+  const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
+  standStill();
+  // What tells it of takeovers is there, so it knows that there has been none; what commits is not.
+  store.fault = (operation) => (operation === 'commit' ? 'unreachable' : 'none');
+  await until(() => !agent.taken.mayInclude(keyOf('alice')));
+  source.write('alice', 'two pears');
+  const [early] = await agent.commit(['alice'], 50, 'this-life', serve);
+  assert.equal(early?.outcome, 'unknown');
+  assert.ok(agent.taken.isDistrusted);
+  const [late] = await agent.commit(['alice'], PATIENCE_MS, 'this-life', serve);
+  assert.equal(late?.outcome, 'journaled');
+  assert.ok(!agent.taken.isDistrusted);
+});
+
 test('while the store cannot be asked, a session that it has told of is not said to be here', async () => {
   const { agent, store } = await scene(['alice', 'bob']);
   store.fault = (operation) => (operation === 'lookup' ? 'unreachable' : 'none');

@@ -11,6 +11,8 @@ import { Standstills } from './standstills.ts';
 
 /** Keys to be looked at; with more of them, everything is looked at instead. */
 const MOST_KEYS = 10_000;
+/** So long after it stood still, gateways may go on taking this agent for lost: they want to see more than one good check, milliseconds. */
+const DISTRUSTED_MS = 3_000;
 /** A session that is being adopted is not owned yet. It will be within this time, milliseconds. */
 const ADOPT_MS = 30_000;
 
@@ -65,6 +67,14 @@ export class TakenSessions implements TakenWatcher {
    */
   mayInclude(key: SessionKey): boolean {
     return this.#told.has(key) || this.#lookedAt.has(key) || this.#standstills.lastEndedAt > this.heardUntil;
+  }
+
+  /**
+   * Whether gateways may take this agent for lost although it is here: it stood still a moment ago. What is on its own disk only is no
+   * word to give then, for they would take the session over without it.
+   */
+  get isDistrusted(): boolean {
+    return performance.now() - this.#standstills.lastEndedAt < DISTRUSTED_MS;
   }
 
   start(): void {
