@@ -8,7 +8,7 @@ import type { ProxyLoadResult } from './proxy-load.ts';
 export interface WrkTask {
   readonly port: number;
   readonly connections: number;
-  /** Cookie headers; its connections use them in turn. */
+  /** Cookie headers, of one client each; a connection is one client's. */
   readonly cookies: readonly string[];
   readonly seconds: number;
   readonly tls: boolean;
@@ -23,7 +23,15 @@ export async function runWrk(task: WrkTask): Promise<ProxyLoadResult> {
   const script = join(directory, 'wrk.lua');
   await writeFile(script, scriptOf(task));
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}/cart`;
-  const args = ['-t', '1', '-c', String(connections), '-d', `${Math.max(1, Math.round(seconds))}s`];
+  // A thread for each connection: a script cannot tell the connections of a thread apart, and would send any client's cookie on any.
+  const args = [
+    '-t',
+    String(connections),
+    '-c',
+    String(connections),
+    '-d',
+    `${Math.max(1, Math.round(seconds))}s`,
+  ];
   const running = promisify(execFile)('wrk', [...args, '-s', script, url]);
   const onProcessExit = () => running.child.kill('SIGKILL');
   process.once('exit', onProcessExit);
@@ -35,24 +43,27 @@ export async function runWrk(task: WrkTask): Promise<ProxyLoadResult> {
   return { requests, errors, seconds: micros / 1e6 };
 }
 
-/** Requests are made once and not at every turn: Lua would be what is measured. */
+/** A request is made once and not at every turn: Lua would be what is measured. */
 function scriptOf({ cookies, close }: WrkTask): string {
   const list = cookies.map((cookie) => `  ${JSON.stringify(cookie)},`).join('\n');
   return `
 local cookies = {
 ${list}
 }
-local requests, turn = {}, 0
+local clients = 0
+function setup(thread)
+  thread:set("client", clients)
+  clients = clients + 1
+end
+local sent
 function init()
-  for index, cookie in ipairs(cookies) do
-    local headers = { Host = "shop.test", ["User-Agent"] = "bench", Accept = "*/*", Cookie = cookie }
-    ${close ? 'headers.Connection = "close"' : ''}
-    requests[index] = wrk.format("GET", "/cart", headers)
-  end
+  local headers = { Host = "shop.test", ["User-Agent"] = "bench", Accept = "*/*" }
+  headers.Cookie = cookies[client % #cookies + 1]
+  ${close ? 'headers.Connection = "close"' : ''}
+  sent = wrk.format("GET", "/cart", headers)
 end
 function request()
-  turn = turn % #requests + 1
-  return requests[turn]
+  return sent
 end
 function done(summary)
   local e = summary.errors
