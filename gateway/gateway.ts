@@ -117,8 +117,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     admin.close();
   };
 
-  // Before anybody is served: a backend that is drained must get no clients because a gateway was started
-  // anew.
+  // Before anybody is served: a gateway that was started anew must send no clients to a drained backend.
   await Promise.all([health.start(), states.start(), dataPlane.prepare()]);
   try {
     const address = await dataPlane.listen();

@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { metrics } from '@opentelemetry/api';
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { METRIC } from '../protocol/telemetry-names.ts';
 import { GatewayCounters } from './counters.ts';
 import { publishMetrics } from './metrics.ts';
 import { sessionIdReader } from './session-id/session-id-reader.ts';
+import { ManualReader } from './testing/manual-reader.ts';
 import { backendOf, testPool } from './testing/test-pool.ts';
-
-class ManualReader extends MetricReader {
-  protected override async onShutdown(): Promise<void> {
-    // There is nothing to close.
-  }
-
-  protected override async onForceFlush(): Promise<void> {
-    // There is nothing to flush.
-  }
-}
 
 const reader = new ManualReader();
 const provider = new MeterProvider({ readers: [reader] });

@@ -168,13 +168,9 @@ export class SessionAgent implements SourceListener {
     });
     const committer = new Committer({ ...parts, replacements: idChanges.replacements });
     const isAttached = () => this.#reconciler.isAttached;
-    const mayInclude = (key: SessionKey) => this.taken.mayInclude(key);
-    const isDistrusted = () => this.taken.isDistrusted;
     const taken = {
-      mayInclude,
-      get isDistrusted() {
-        return isDistrusted();
-      },
+      mayInclude: (key: SessionKey) => this.taken.mayInclude(key),
+      mayBeTaken: (key: SessionKey) => this.taken.mayBeTaken(key),
     };
     const unsaved = new UnsavedWrites(leases);
     const journaling = new Journaling({ ...parts, committer, taken, unsaved });

@@ -1,20 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { metrics } from '@opentelemetry/api';
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { METRIC } from '../../protocol/telemetry-names.ts';
+import { ManualReader } from '../testing/manual-reader.ts';
 import { testBackend } from '../testing/test-pool.ts';
 import { publishBackendUp } from './backend-up-gauge.ts';
-
-class ManualReader extends MetricReader {
-  protected override async onShutdown(): Promise<void> {
-    // There is nothing to close.
-  }
-
-  protected override async onForceFlush(): Promise<void> {
-    // There is nothing to flush.
-  }
-}
 
 const reader = new ManualReader();
 const provider = new MeterProvider({ readers: [reader] });

@@ -4,25 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { metrics } from '@opentelemetry/api';
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { METRIC } from '../../protocol/telemetry-names.ts';
 import { eventually } from '../testing/eventually.ts';
+import { ManualReader } from '../testing/manual-reader.ts';
 import { recordedLog } from '../testing/recorded-log.ts';
 import { testCertificate } from '../testing/test-certificate.ts';
 import { publishExpiry } from './certificate-expiry-gauge.ts';
 import { Certificates } from './certificates.ts';
 
 const DAY_MS = 86_400_000;
-
-class ManualReader extends MetricReader {
-  protected override async onShutdown(): Promise<void> {
-    // There is nothing to close.
-  }
-
-  protected override async onForceFlush(): Promise<void> {
-    // There is nothing to flush.
-  }
-}
 
 let directory: string;
 const reader = new ManualReader();

@@ -21,7 +21,7 @@ export interface JournalingParts {
   readonly capture: Capture;
   readonly committer: Committer;
   /** Nobody is told that a change is safe of a session that another backend may have, or may be given now. */
-  readonly taken: Pick<TakenSessions, 'mayInclude' | 'isDistrusted'>;
+  readonly taken: Pick<TakenSessions, 'mayBeTaken'>;
   readonly unsaved: UnsavedWrites;
   readonly counters: Counters;
   readonly logger: Logger;
@@ -79,9 +79,9 @@ export class Journaling {
 
   /** `helpless`: there is nothing that this can do. Runs inside the session's queue. */
   async #write(journal: Journal, session: OwnedSession): Promise<'told' | 'later' | 'helpless'> {
-    const { owned, capture, committer } = this.#parts;
+    const { owned, capture, committer, taken } = this.#parts;
     if (!owned.isCurrent(session) || !session.awaitsJournal) return 'helpless';
-    if (this.#isInDoubt(session)) return 'later';
+    if (taken.mayBeTaken(session.key)) return 'later';
     if (!session.isJournaled) {
       const bytes = await capture.take(session);
       if (bytes.outcome !== 'fresh') return 'helpless';
@@ -99,14 +99,9 @@ export class Journaling {
       session.journalFailure = undefined;
     }
     // This process may have stood still while it wrote.
-    if (this.#isInDoubt(session)) return 'later';
+    if (taken.mayBeTaken(session.key)) return 'later';
     const { changes, seq } = session.journaled ?? { changes: 0, seq: 0 };
     session.settle(changes, { outcome: 'journaled', epoch: session.epoch, seq });
     return 'told';
-  }
-
-  #isInDoubt(session: OwnedSession): boolean {
-    const { taken } = this.#parts;
-    return taken.mayInclude(session.key) || taken.isDistrusted;
   }
 }

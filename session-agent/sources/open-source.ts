@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { AgentConfig } from '../../config/schema.ts';
+import type { AppCheck } from './files/app-check.ts';
 import type { SessionSource } from './session-source.ts';
 
 export interface OpenSourceOptions {
@@ -11,12 +12,6 @@ export interface OpenSourceOptions {
   /** The app server's health check. Without it, what an app that has died has left of a session may pass for all of it. */
   readonly appCheck?: AppCheck;
   readonly logger: Logger;
-}
-
-export interface AppCheck {
-  readonly url: URL;
-  /** Milliseconds. */
-  readonly timeout: number;
 }
 
 /** The source that the configuration names, not started yet. Only its own modules are loaded. */
@@ -40,13 +35,13 @@ export async function openSource({
       });
     }
     case 'files': {
-      const [{ createFilesSource }, { appAnswers }] = await Promise.all([
+      const [{ createFilesSource }, { isAppAlive }] = await Promise.all([
         import('./files/files-source.ts'),
-        import('./files/app-answers.ts'),
+        import('./files/app-check.ts'),
       ]);
       return createFilesSource(source, logger, {
         maxSessions: limits.sessions,
-        ...(appCheck && { isAppAlive: () => appAnswers(appCheck.url, appCheck.timeout) }),
+        ...(appCheck && { isAppAlive: () => isAppAlive(appCheck) }),
       });
     }
   }

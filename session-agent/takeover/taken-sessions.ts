@@ -70,11 +70,11 @@ export class TakenSessions implements TakenWatcher {
   }
 
   /**
-   * Whether gateways may take this agent for lost although it is here: it stood still a moment ago. What is on its own disk only is no
-   * word to give then, for they would take the session over without it.
+   * Whether others may have taken the session or may be about to: this agent stood still a moment ago, and gateways may still take it
+   * for lost. What is on its own disk only is no word to give then, for the session would be taken over without it.
    */
-  get isDistrusted(): boolean {
-    return performance.now() - this.#standstills.lastEndedAt < DISTRUSTED_MS;
+  mayBeTaken(key: SessionKey): boolean {
+    return this.mayInclude(key) || performance.now() - this.#standstills.lastEndedAt < DISTRUSTED_MS;
   }
 
   start(): void {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { appAnswers } from './app-answers.ts';
+import { isAppAlive } from './app-check.ts';
 
 const LONG_MS = 10_000;
 
@@ -25,12 +25,12 @@ for (const [status, answers] of [
 ] as const) {
   test(`an app that says ${status} ${answers ? 'is there' : 'may not be'}`, async (t) => {
     const url = await app(t, (_, response) => response.writeHead(status, { location: '/' }).end('a page'));
-    assert.equal(await appAnswers(url, LONG_MS), answers);
+    assert.equal(await isAppAlive({ url, timeout: LONG_MS }), answers);
   });
 }
 
 test('an app that nobody can connect to, or that says nothing in time, is not there', async (t) => {
-  assert.equal(await appAnswers(new URL('http://127.0.0.1:1/healthz'), LONG_MS), false);
+  assert.equal(await isAppAlive({ url: new URL('http://127.0.0.1:1/healthz'), timeout: LONG_MS }), false);
   const silent = await app(t, () => undefined);
-  assert.equal(await appAnswers(silent, 20), false);
+  assert.equal(await isAppAlive({ url: silent, timeout: 20 }), false);
 });
