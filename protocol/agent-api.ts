@@ -143,7 +143,7 @@ export interface CommitAnswer {
  * been told (*recalled*) and has agreed. While it holds, a gateway may follow a binding without asking anybody.
  *
  * The gateway keeps one such call under way at all times. The agent answers as soon as there is a recall that the gateway has
- * not seen, at the latest after 500 ms. The lease holds for `ttlMs`: for the gateway from when it *sent* the last
+ * not seen, at the latest after 250 ms. The lease holds for `ttlMs`: for the gateway from when it *sent* the last
  * call that was answered, for the agent from when it *received* the last call, so that the gateway's view always ends first and
  * no clocks are compared. Acknowledgements go at once, in a call of their own with `wait` false, as many as are due together.
  *

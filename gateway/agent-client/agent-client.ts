@@ -51,7 +51,7 @@ const MAX_ANSWER_BYTES = 256 * 1024;
 const COMMIT_GRACE_MS = 250;
 /** How long an agent may think about a lease call, and how much longer when it may wait for news. */
 const LEASE_TIMEOUT_MS = 1_000;
-const LEASE_WAIT_MS = 500;
+const LEASE_WAIT_MS = 250;
 
 export interface AgentClientOptions {
   /** Bearer token of the agents' control API. */

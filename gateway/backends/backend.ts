@@ -17,8 +17,6 @@ export class Backend {
   adminState: AdminState = 'ready';
   /** By active checks of the app server. */
   appUp = false;
-  /** By active checks of the agent: it answers, serves this backend, and has reconciled. */
-  agentUp = false;
   /** Passive ejection: until then (milliseconds since 1970) the backend counts as down. */
   ejectedUntil = 0;
   /** Since when it has been there without a break, milliseconds since 1970. For people: whether a binding is trusted is `lease`'s. */
@@ -29,6 +27,8 @@ export class Backend {
   incarnation = '';
   /** Requests, event streams and WebSockets under way. */
   inFlight = 0;
+  #agentUp = false;
+  #agentGone = new AbortController();
 
   constructor(options: { id: string; pool: string; url: URL; agentUrl: URL; weight: number }) {
     this.id = options.id;
@@ -36,6 +36,23 @@ export class Backend {
     this.url = options.url;
     this.agentUrl = options.agentUrl;
     this.weight = options.weight;
+  }
+
+  /** By active checks of the agent: it answers, serves this backend, and has reconciled. */
+  get agentUp(): boolean {
+    return this.#agentUp;
+  }
+
+  set agentUp(up: boolean) {
+    if (up === this.#agentUp) return;
+    this.#agentUp = up;
+    if (up) this.#agentGone = new AbortController();
+    else this.#agentGone.abort();
+  }
+
+  /** Aborted as soon as the agent, which is up now, is taken for down: whoever waits for its answer may wait in vain. */
+  get agentGone(): AbortSignal | undefined {
+    return this.#agentUp ? this.#agentGone.signal : undefined;
   }
 
   /** The app server and its agent are both there: sessions bound to it may be served. */

@@ -28,6 +28,7 @@ function scene(asked: Asked = {}) {
   const { method = 'GET', hasEnded = false } = asked;
   const sessionId = 'sessionId' in asked ? asked.sessionId : 'abc';
   const { routing, one } = testRouting();
+  one.lease.heard();
   const known = new KnownBindings();
   const log = recordedLog();
   /** What was asked for, in turn. */
@@ -92,6 +93,15 @@ describe('an answer', () => {
   test('to a write waits for the commit of its session', () => {
     const { plan } = scene({ method: 'POST' });
     assert.partialDeepStrictEqual(plan(), { hold: { unsafe: true }, touched: [{ id: 'abc' }] });
+  });
+
+  test('to a read waits like one to a write when the agent there has been silent for a moment', async (t) => {
+    const { plan, release, calls } = scene();
+    const now = performance.now();
+    t.mock.method(performance, 'now', () => now + 400);
+    assert.partialDeepStrictEqual(plan(), { hold: { unsafe: false }, touched: [{ id: 'abc' }] });
+    await release();
+    assert.equal(calls[0], 'commit abc');
   });
 
   test('to a write without a session has nothing to wait for', () => {

@@ -69,8 +69,8 @@ export class AnswerRules {
     if (isBrokenOff && session) known.doubt(session.ref);
     const namesSession = named !== undefined;
     const touched = touchedBy(session, next);
-    const hold =
-      isBrokenOff || endless || touched.length === 0 ? undefined : routing.holds(exchange, namesSession);
+    const isHoldable = !isBrokenOff && !endless && touched.length > 0;
+    const hold = isHoldable ? this.#holdOf(exchange, namesSession) : undefined;
     return { hold, touched, binding, namesSession, endless };
   }
 
@@ -129,6 +129,10 @@ export class AnswerRules {
   /** The Set-Cookie value that the answer has to carry; `undefined` when its client is told nothing new. */
   cookie({ route, encrypted }: AnsweredExchange, binding: AnsweredBinding): string | undefined {
     return bindingCookie(route, binding, encrypted);
+  }
+
+  #holdOf({ method, target, route, backend }: AnsweredExchange, setsSession: boolean) {
+    return route.routing.holds({ method, target, setsSession, agentIsSilent: backend.lease.isSilent() });
   }
 
   #commit(exchange: AnsweredExchange, touched: readonly SessionReference[], hold: HoldDecision) {

@@ -31,15 +31,19 @@ function scene() {
   const log = recordedLog();
   const session = new SessionReference(pool, 'a-session');
   const world = {
-    answer: async (): Promise<SessionCommit> => ({ outcome: 'committed', epoch: 3, seq: 7 }),
+    answer: async (_signal?: AbortSignal): Promise<SessionCommit> => ({
+      outcome: 'committed',
+      epoch: 3,
+      seq: 7,
+    }),
     isAppAlive: true,
     probes: 0,
   };
   const committer = new Committer({
     agentClient: {
-      commit: async (_to: Backend, request: Omit<CommitRequest, 'backend'>) => {
+      commit: async (_to: Backend, request: Omit<CommitRequest, 'backend'>, signal?: AbortSignal) => {
         asked.push(request);
-        return { sessions: [await world.answer()] };
+        return { sessions: [await world.answer(signal)] };
       },
     } as unknown as AgentClient,
     health: {
@@ -88,6 +92,24 @@ test('an agent that is away is not waited for when the session can be had elsewh
   };
   await assert.rejects(commit(), { code: 'COMMIT_UNKNOWN' });
   assert.ok(asked.length > 1, 'it may have been restarted');
+  assert.ok(asked.slice(1).every(({ timeoutMs }) => timeoutMs <= 250));
+});
+
+test('an agent that is taken for down while it is asked is waited for no longer than one that is away', async () => {
+  const { world, backend, other, asked, commit } = scene();
+  other.appUp = other.agentUp = true;
+  world.answer = (signal) => {
+    setImmediate(() => {
+      backend.agentUp = false;
+    });
+    const { promise, reject } = Promise.withResolvers<SessionCommit>();
+    const giveUp = () => reject(new StickshiftError('AGENT_NO_ANSWER', 'given up'));
+    if (signal) signal.addEventListener('abort', giveUp);
+    else giveUp();
+    return promise;
+  };
+  await assert.rejects(commit(), { code: 'COMMIT_UNKNOWN' });
+  assert.ok(asked.length > 1, 'it may have been taken for down by mistake');
   assert.ok(asked.slice(1).every(({ timeoutMs }) => timeoutMs <= 250));
 });
 

@@ -97,7 +97,7 @@ export class Committer {
       const timeoutMs = Math.max(1, Math.round(until - performance.now()));
       try {
         const request = { sessionIds, timeoutMs, incarnation, durability };
-        const answer = await agentClient.commit(backend, request);
+        const answer = await agentClient.commit(backend, request, backend.agentGone);
         if (answer.sessions.length !== sessions.length) {
           throw new StickshiftError(
             'AGENT_INVALID',

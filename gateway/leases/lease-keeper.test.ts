@@ -160,6 +160,7 @@ describe('the keeper of a lease', () => {
       const calls = agent.leaseCalls.length;
       await eventually('it is asked for all the same', () => agent.leaseCalls.length > calls + 1);
       assert.equal(lease.holds(), false);
+      assert.equal(lease.isSilent(), false, 'it answers');
       assert.equal(backend.agentUp, true);
       agent.replies[AGENT_API.lease] = reply;
       await eventually('it holds again', () => vouches('a'));

@@ -112,6 +112,7 @@ export class LeaseKeeper {
     let answer: LeaseAnswer;
     try {
       answer = await agentClient.lease(backend, request, this.#stopping.signal);
+      lease.heard();
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#failed(asStickshiftError(error), call);
       return 'failed';
@@ -145,7 +146,10 @@ export class LeaseKeeper {
 
   #failed(failure: StickshiftError, call: LeaseCall): void {
     const { lease } = this.#options.backend;
-    if (failure.code === 'LEASE_REFUSED') lease.refused(call);
+    if (failure.code === 'LEASE_REFUSED') {
+      lease.refused(call);
+      lease.heard();
+    }
     this.#suspect(failure);
     if (!lease.holds()) this.#lapsed(failure.message, failure.code);
   }
@@ -186,7 +190,7 @@ export class LeaseKeeper {
     else void Promise.all(busy.map((ref) => inFlight.idle(ref, patienceMs))).then(agreed);
   }
 
-  /** A call of its own, soon: the one under way may wait for half a second. */
+  /** A call of its own, soon: the one under way may wait for a quarter of a second. */
   #tell(): void {
     this.#tellAgain = true;
     this.#telling ??= context.with(ROOT_CONTEXT, () => this.#tellAll());

@@ -57,6 +57,15 @@ describe('a lease', () => {
     assert.equal(vouches(lease), true);
   });
 
+  test('is of a silent agent when no call has been answered for 400 ms, whatever the answer was', () => {
+    const lease = new Lease();
+    assert.equal(lease.isSilent(), true);
+    lease.heard();
+    const now = performance.now();
+    assert.equal(lease.isSilent(now + 300), false);
+    assert.equal(lease.isSilent(now + 400), true);
+  });
+
   test('runs out, from when the last call that was answered was sent', () => {
     const lease = begun();
     const stamp = lease.stamp();

@@ -6,6 +6,12 @@ import { LIFE_LENGTH, type Stamp } from './stamp.ts';
 /** Sessions that are known one by one to have been recalled; past that, nothing older than the last recall is trusted. */
 const DEFAULT_LIMIT = 10_000;
 
+/**
+ * An agent answers a call that waits within a quarter of a second, and the next one is under way at once. So one that has said
+ * nothing for so long has stood still, or is cut off, milliseconds.
+ */
+const SILENCE_MS = 400;
+
 /** What a call asked for, so that its answer can be understood. */
 export interface LeaseCall extends Required<Pick<LeaseRequest, 'seen' | 'renew'>> {
   /** `performance.now()` */
@@ -33,6 +39,8 @@ export class Lease {
   #isTrusting = false;
   /** By `performance.now()`. */
   #until = Number.NEGATIVE_INFINITY;
+  /** By `performance.now()`. */
+  #heardAt = Number.NEGATIVE_INFINITY;
   /** Sessions recalled after `since`, with the number of their last recall. */
   readonly #recalled = new Map<string, number>();
   #distrusts = 0;
@@ -50,6 +58,21 @@ export class Lease {
   /** @param now - `performance.now()` */
   holds(now = performance.now()): boolean {
     return now < this.#until;
+  }
+
+  /**
+   * The agent may have stood still for a moment already. What the lease says of where sessions are holds good; but what their app has
+   * changed meanwhile, nobody has saved.
+   *
+   * @param now - `performance.now()`
+   */
+  isSilent(now = performance.now()): boolean {
+    return now - this.#heardAt >= SILENCE_MS;
+  }
+
+  /** The agent has answered a call, whatever it said. */
+  heard(): void {
+    this.#heardAt = performance.now();
   }
 
   /**

@@ -5,8 +5,8 @@ import { LeaseBook } from './lease-book.ts';
 import type { RecallUnderWay } from './recall-under-way.ts';
 
 const TTL_MS = 3_000;
-/** The longest that a waiting call is kept without an answer, milliseconds. */
-const WAIT_MS = 500;
+/** The longest that a waiting call is kept without an answer, milliseconds. Gateways go by it when they call an agent silent. */
+const WAIT_MS = 250;
 const GATEWAYS = 256;
 
 export interface LeasesOptions {
@@ -65,7 +65,7 @@ export class Leases {
   }
 
   /**
-   * Answers a gateway: at once where there is something to say, otherwise after half a second.
+   * Answers a gateway: at once where there is something to say, otherwise after a quarter of a second.
    *
    * @throws StickshiftError `LEASE_REFUSED`
    */

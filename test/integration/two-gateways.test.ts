@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { configSchema } from '../../config/schema.ts';
 import { createAffinityCookies } from '../../gateway/affinity/affinity-cookie.ts';
 import type { RunningGateway } from '../../gateway/gateway.ts';
@@ -203,7 +204,37 @@ describe('two gateways', () => {
     const visit = await old.get('/cart');
     assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
     slow.letGo();
-    assertWithheld(await reading);
+    assertWithheld(await reading, 'COMMIT_UNKNOWN');
+  });
+});
+
+describe('while an agent says nothing to a gateway, though its lease still holds, a read', () => {
+  /** A read that its app answers when the agent has been silent for a while. */
+  async function readInSilence(t: TestContext) {
+    const { installation, atFirst, server } = await setUp(t);
+    const toAgent = await linkTo(t, server.agentUrl);
+    const gateway = await installation.startGateway({}, { agents: { [server.id]: toAgent.url } });
+    const visitor = atFirst.at(gateway);
+    await visitor.get('/cart');
+    const slow = slowDown(server);
+    const reading = visitor.get('/slow-cart');
+    await slow.reached;
+    toAgent.link.setTrouble('both', 'black-hole');
+    await pause(500);
+    slow.letGo();
+    return { reading, link: toAgent.link };
+  }
+
+  test('is not shown, since nobody says that what it shows is saved', async (t) => {
+    const { reading } = await readInSilence(t);
+    assertWithheld(await reading, 'COMMIT_UNKNOWN');
+  });
+
+  test('is shown when the agent has said so', async (t) => {
+    const { reading, link } = await readInSilence(t);
+    await link.mend();
+    const { status, body } = await reading;
+    assert.deepEqual([status, body], [200, ['tea']]);
   });
 });
 
