@@ -290,7 +290,7 @@ const poolSchema = z.strictObject({
   hold: hold
     .default('writes')
     .describe(
-      'Which answers wait for their commit: those to unsafe methods and those that set the session; every one; none, so that a client may hear of a logout or a purchase before it is safe.',
+      'Which answers wait for their commit: those to unsafe methods and those that set the session, and reads while the agent is silent; every one; none, so that a client may hear of a logout or a purchase before it is safe.',
     ),
   routes: z
     .array(durabilityRouteSchema)
