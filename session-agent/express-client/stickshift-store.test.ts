@@ -70,6 +70,20 @@ describe('a store whose agent is there', () => {
     await setting;
   });
 
+  test('nobody reads a change before that', async (t) => {
+    const { agent, store } = await pair(t);
+    await store.set('a', cart('tea'));
+    agent.answer = () => undefined;
+    const setting = store.set('a', cart('cake'));
+    const read: unknown[] = [];
+    const reading = store.get('a').then((session) => read.push(itemOf(session)));
+    const { n } = await agent.hears('set', 2);
+    assert.deepEqual(read, []);
+    agent.say({ t: 'ok', n });
+    await Promise.all([setting, reading]);
+    assert.deepEqual(read, ['cake']);
+  });
+
   test('the idle deadline comes from the cookie, from the call, or from `ttl`', async (t) => {
     const { agent, store } = await pair(t, { ttl: 2 * HOUR });
     const at = Date.now() + 5 * HOUR;

@@ -56,7 +56,8 @@ interface Write {
  * - A known session is read, changed and touched as ever. `set` calls back at once and *without* an error, and the change is
  *   sent when the agent is back. Memory has the change, and an error could only break off an answer that the app has begun;
  *   whether a client may see an answer whose change is not saved is for the gateway to judge, which asks the agent and
- *   withholds it. While the agent is there and does not answer, `set` waits for `timeout`.
+ *   withholds it. While the agent is there and does not answer, `set` waits for `timeout`, and so does whoever wants to read the
+ *   change.
  * - A session that is not known is an error after `timeout`, never "no such session": the app would start an empty
  *   session and write it over the good one.
  * - `destroy` takes effect here at once, and calls back with an error after `timeout`, since a copy may still stand
@@ -180,6 +181,9 @@ export class StickshiftStore extends EventEmitter {
   }
 
   async #get(id: string): Promise<StoredSession | null> {
+    const write = this.#writes.get(id);
+    // Should this agent never take note of the change, the session would be taken over without it, by now shown to somebody.
+    if (write?.kind === 'set') await this.#whileUp(this.#inTime(write.answer));
     const held = this.#memory.get(id);
     if (held) return parse(held.data, held.idleAt);
     // Logged out here, and the agent does not know it yet: it would hand the session out again.
