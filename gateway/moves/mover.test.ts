@@ -393,13 +393,23 @@ test('with nobody to hand over to, a drained backend keeps serving its sessions'
   assert.deepEqual(calls, ['adopt app-1 if 3: unowned'], 'it is asked whether it has the session');
 });
 
-test('a drained backend that has let the session go meanwhile is sent no request of it', async () => {
-  const { mover, session, backend, world } = scene({});
+test('a drained backend that has let the session go meanwhile takes it up again before it is sent a request of it', async () => {
+  const { mover, session, backend, world, calls } = scene({});
   for (const id of ['app-1', 'app-2', 'app-3']) backend(id).adminState = 'drain';
-  world.adopt = async () => {
+  const obey = world.adopt;
+  world.adopt = async (to, ifEpoch) => {
+    if (world.record?.state === 'released') return obey(to, ifEpoch);
     world.record = released();
     return { outcome: 'moved', owner: 'app-1', epoch: 3 };
   };
+  const placement = await mover.place(session, NO_HINT);
+  assert.partialDeepStrictEqual(placement, { backend: backend('app-1'), epoch: 2, outcome: 'moved' });
+  assert.deepEqual(calls, ['adopt app-1 if 3: unowned', 'adopt app-1 if 1: drain']);
+});
+
+test('a backend under maintenance takes nothing up again', async () => {
+  const { mover, session, backend } = scene(released());
+  for (const id of ['app-1', 'app-2', 'app-3']) backend(id).adminState = 'maintenance';
   await assert.rejects(mover.place(session, NO_HINT), { code: 'NO_BACKEND' });
 });
 

@@ -207,7 +207,9 @@ export class Mover {
     const { session, lost } = search;
     if (serves(owner, lost)) return true;
     if (!servesMeanwhile(owner, lost)) return false;
-    return store.settlingMs > 0 || inFlight.has(session.ref) || !this.#targets.newOwner(search, owner);
+    return (
+      store.settlingMs > 0 || inFlight.has(session.ref) || this.#targets.newOwner(search, owner) === owner
+    );
   }
 
   /** Waits for the store to settle, if it does: what it has forgotten may be the newer owner's. */

@@ -3,7 +3,7 @@ import type { Backend } from '../backends/backend.ts';
 import type { Pool } from '../backends/pool.ts';
 import type { Balancer } from '../balancing/balancer.ts';
 import type { PoolRouting } from '../routing/router.ts';
-import { serves } from './availability.ts';
+import { serves, servesMeanwhile } from './availability.ts';
 import type { Search } from './placement.ts';
 
 /** Chooses backends for sessions that need one. */
@@ -14,13 +14,14 @@ export class Targets {
     this.#routings = routings;
   }
 
-  /** A new owner, another one than `owner` if there is any. */
+  /** A new owner, another one than `owner` if there is any. With nobody else there, one that is drained is its own successor. */
   newOwner({ session, lost }: Search, owner: Backend | undefined): Backend | undefined {
     const candidates = session.pool.accepting(Date.now()).filter((backend) => !lost.has(backend));
     const others = candidates.filter((backend) => backend !== owner);
-    return this.#balancer(session.pool).pick(others.length > 0 ? others : candidates, {
+    const chosen = this.#balancer(session.pool).pick(others.length > 0 ? others : candidates, {
       sessionKey: session.key,
     });
+    return chosen ?? (owner && servesMeanwhile(owner, lost) ? owner : undefined);
   }
 
   /**

@@ -92,6 +92,23 @@ describe('with two gateways', () => {
   });
 });
 
+test('a drain with nobody to take over locks no client out: who comes again is served where the session was', async () => {
+  await using installation = await SmallInstallation.start();
+  const { gateway } = installation;
+  const visitor = installation.visitor();
+  const { server = '' } = await visitor.post('/cart/tea');
+  for (const id of ['app-1', 'app-2']) await setState(gateway, id, 'drain');
+  await drainEnds(gateway, server);
+  for (const items of [
+    ['tea', 'cake'],
+    ['tea', 'cake', 'milk'],
+  ]) {
+    const visit = await visitor.post(`/cart/${items.at(-1)}`);
+    assert.deepEqual([visit.status, visit.server, visit.body], [200, server, items]);
+  }
+  assert.equal((await installation.visitor().get('/cart')).status, 503, 'a new client');
+});
+
 test(
   'while Redis is away nobody is drained, and whoever asks is told why',
   localRedisRequirement(),
