@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { SessionKey } from '../../../protocol/session-key.ts';
-import type { Commit, Deadlines, SnapshotStore } from '../../../store/snapshot-store.ts';
+import type { BackendAnnouncement, Commit, Deadlines, SnapshotStore } from '../../../store/snapshot-store.ts';
 
 /** The store under test; opened by the time a test runs. */
 export type StoreUnderTest = () => SnapshotStore;
@@ -60,3 +60,14 @@ export async function aTombstone(store: SnapshotStore): Promise<SessionKey> {
   await store.end(key, { owner: 'app-1', epoch: 1, until: inHours(1) });
   return key;
 }
+
+/** What the agent of app-1 announces. */
+export const anAnnouncement: BackendAnnouncement = {
+  id: 'app-1',
+  application: 'shop',
+  url: 'http://127.0.0.1:3001',
+  agent: 'http://127.0.0.1:9091',
+  incarnation: 'a',
+  ready: true,
+  sessions: 0,
+};
