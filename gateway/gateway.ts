@@ -62,6 +62,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     agentClient,
     inFlightSessions: (backend) => dataPlane.inFlightSessions(backend),
     closeConnections: (backend) => dataPlane.closeConnections(backend),
+    hasSuccessor: ({ pool }) =>
+      pools.some((one) => one.name === pool && one.accepting(Date.now()).length > 0),
     logger,
   });
   const states = new OperatorStates({

@@ -6,7 +6,7 @@ export interface DrainProgress {
    * - `draining`: idle sessions are released, requests in flight may finish
    * - `closing`: the deadline has passed; what was left is closed and released
    * - `complete`: every session is committed and released, nothing is in flight
-   * - `incomplete`: given up after the deadline; `remaining`, `inFlight` and `agentError` say what is left
+   * - `incomplete`: given up after the deadline; `isLast`, `remaining`, `inFlight` and `agentError` say what is left
    */
   readonly state: 'draining' | 'closing' | 'complete' | 'incomplete';
   readonly reason: Exclude<AdminState, 'ready'>;
@@ -22,6 +22,8 @@ export interface DrainProgress {
   readonly unprotected?: number;
   /** Requests, event streams and WebSockets still under way. */
   readonly inFlight: number;
+  /** Present when no other backend of the pool accepts clients: a drained one goes on serving its own then, and releases none. */
+  readonly isLast?: true;
   /** Code of the agent's last failure; missing when its last answer was good. */
   readonly agentError?: string;
 }

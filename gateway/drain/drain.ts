@@ -16,6 +16,8 @@ export interface DrainParts {
   readonly inFlightSessions: (backend: Backend) => Iterable<string> | Promise<Iterable<string>>;
   /** Ends what is still under way: WebSockets with 1012, requests by destroying them. */
   readonly closeConnections: (backend: Backend) => void;
+  /** Whether another backend takes over what this one releases. */
+  readonly hasSuccessor: (backend: Backend) => boolean;
   readonly logger: Logger;
   /** After the deadline, how long to wait when nothing moves: for closed connections to be gone, or for the agent. Default 5000. */
   readonly closingMs?: number;
@@ -66,6 +68,7 @@ export class Drain {
       ...(this.#remaining !== undefined && { remaining: this.#remaining }),
       ...(this.#unprotected !== undefined && { unprotected: this.#unprotected }),
       inFlight: this.#backend.inFlight,
+      ...(this.#isLast && { isLast: true }),
       ...(this.#agentError !== undefined && { agentError: this.#agentError }),
     };
   }
@@ -76,7 +79,7 @@ export class Drain {
     // Without any patience, connections are closed before the agent is asked for the first time.
     if (this.#deadlineMs > 0) await this.#release(this.#began + this.#deadlineMs);
     if (this.#cancelled) return;
-    if (!this.#isDone) {
+    if (!this.#isDone && !this.#isLast) {
       this.#state = 'closing';
       const { inFlight } = this.#backend;
       if (inFlight > 0) this.#log.warn({ inFlight }, 'drain deadline: closing what is still under way');
@@ -93,10 +96,18 @@ export class Drain {
     this.#pace.interrupt();
   }
 
-  /** Everything is released, and nothing is under way that could bring a session back. */
+  /** Everything is released, and nothing is under way, or will come, that could bring a session back. */
   get #isDone(): boolean {
     const isQuiet = this.#wasQuiet && this.#backend.inFlight === 0;
-    return this.#remaining === 0 && isQuiet && !this.#agentError && this.#isNoticed;
+    return this.#remaining === 0 && isQuiet && !this.#agentError && this.#isNoticed && !this.#isLast;
+  }
+
+  /**
+   * Nobody else is there for its clients, so whatever it releases comes back with their next request. Under maintenance they are
+   * sent away.
+   */
+  get #isLast(): boolean {
+    return this.#reason === 'drain' && !this.#parts.hasSuccessor(this.#backend);
   }
 
   /** Every gateway knows of the drain by now. */
@@ -111,7 +122,7 @@ export class Drain {
    */
   async #release(until: number): Promise<void> {
     for (;;) {
-      const released = await this.#releaseBatch();
+      const released = this.#isLast ? 0 : await this.#releaseBatch();
       if (this.#cancelled || this.#isDone) return;
       const isLate = performance.now() >= until;
       if (this.#state === 'draining' && isLate) return;
@@ -158,10 +169,15 @@ export class Drain {
   #end(): void {
     this.#endedAt = Date.now();
     this.#state = this.#isDone ? 'complete' : 'incomplete';
-    const { released, remaining, unprotected, inFlight, agentError } = this.progress;
+    const { released, remaining, unprotected, inFlight, isLast, agentError } = this.progress;
     const tookMs = Math.round(performance.now() - this.#began);
     const numbers = { released, remaining, unprotected, inFlight, agentError, tookMs };
     if (this.#isDone) this.#log.info(numbers, 'drain is complete');
-    else this.#log.warn(numbers, 'drain is incomplete: what remains is lost if the app server stops now');
+    else if (isLast) {
+      this.#log.warn(
+        numbers,
+        'drain is incomplete: no other backend accepts clients, so this one goes on serving its own',
+      );
+    } else this.#log.warn(numbers, 'drain is incomplete: what remains is lost if the app server stops now');
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ReleaseIdleRequest } from '../../protocol/agent-api.ts';
 import { createAgentClient } from '../agent-client/agent-client.ts';
 import type { AdminState, Backend } from '../backends/backend.ts';
@@ -17,6 +18,7 @@ async function setUp(t: TestContext, held: string[], state: AdminState = 'drain'
   const unprotected = new Set<string>();
   const inFlight = new Set<string>();
   const closed: Backend[] = [];
+  const world = { hasSuccessor: true };
   let beforeAnswer: (body: ReleaseIdleRequest) => void | Promise<void> = () => undefined;
   const agent = await startFakeServer(t, async ({ body }, response) => {
     const request = JSON.parse(body) as ReleaseIdleRequest;
@@ -39,6 +41,7 @@ async function setUp(t: TestContext, held: string[], state: AdminState = 'drain'
       closed.push(which);
       onClose();
     },
+    hasSuccessor: () => world.hasSuccessor,
     logger: log.logger,
     closingMs: 300,
     noticeMs,
@@ -55,6 +58,7 @@ async function setUp(t: TestContext, held: string[], state: AdminState = 'drain'
     unprotected,
     inFlight,
     closed,
+    world,
     log,
     calls: () => agent.requests.map(({ body }) => JSON.parse(body) as ReleaseIdleRequest),
     beforeAnswer: (hook: typeof beforeAnswer) => {
@@ -89,6 +93,34 @@ describe('a drain', () => {
     );
     const [line] = log.matching(/drain is complete/);
     assert.equal(line?.released, 450);
+  });
+
+  test('releases nothing while nobody else accepts clients, and everything as soon as somebody does', async (t) => {
+    const { drains, backend, sessions, world, calls, ended } = await setUp(t, ids(5));
+    world.hasSuccessor = false;
+    assert.equal(drains.start(backend, LONG).isLast, true);
+    await pause(100);
+    assert.deepEqual([calls(), sessions.size], [[], 5]);
+    world.hasSuccessor = true;
+    const progress = await ended();
+    assert.partialDeepStrictEqual(progress, { state: 'complete', released: 5 });
+    assert.equal(progress?.isLast, undefined);
+  });
+
+  test('with nobody else to the end is incomplete, and closes nothing: the backend goes on serving its clients', async (t) => {
+    const { drains, backend, world, closed, ended, log } = await setUp(t, ids(5));
+    world.hasSuccessor = false;
+    drains.start(backend, 50);
+    assert.partialDeepStrictEqual(await ended(), { state: 'incomplete', released: 0, isLast: true });
+    assert.deepEqual(closed, []);
+    assert.equal(log.matching(/no other backend accepts clients/).length, 1);
+  });
+
+  test('for maintenance releases everything, whoever else is there', async (t) => {
+    const { drains, backend, world, ended } = await setUp(t, ids(5), 'maintenance');
+    world.hasSuccessor = false;
+    drains.start(backend, 0);
+    assert.partialDeepStrictEqual(await ended(), { state: 'complete', released: 5 });
   });
 
   test('leaves sessions with a request in flight until it has ended', async (t) => {

@@ -97,8 +97,10 @@ test('a drain with nobody to take over locks no client out: who comes again is s
   const { gateway } = installation;
   const visitor = installation.visitor();
   const { server = '' } = await visitor.post('/cart/tea');
-  for (const id of ['app-1', 'app-2']) await setState(gateway, id, 'drain');
-  await drainEnds(gateway, server);
+  await setState(gateway, server, 'drain');
+  assert.equal((await drainEnds(gateway, server)).state, 'complete');
+  const other = installation.other(server).id;
+  await setState(gateway, other, 'drain');
   for (const items of [
     ['tea', 'cake'],
     ['tea', 'cake', 'milk'],
@@ -107,6 +109,7 @@ test('a drain with nobody to take over locks no client out: who comes again is s
     assert.deepEqual([visit.status, visit.server, visit.body], [200, server, items]);
   }
   assert.equal((await installation.visitor().get('/cart')).status, 503, 'a new client');
+  assert.equal((await backendAt(gateway, other)).drain?.isLast, true);
 });
 
 test(

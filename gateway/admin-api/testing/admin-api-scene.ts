@@ -68,6 +68,7 @@ export async function adminApiScene(
     agentClient,
     inFlightSessions: () => [],
     closeConnections: () => undefined,
+    hasSuccessor: () => true,
     logger: log.logger,
     noticeMs: 0,
   });
