@@ -5,11 +5,11 @@ import { holdRules } from './hold-rules.ts';
 
 type PoolSettings = Parameters<typeof testPool>[1];
 
-/** What the answer to a request waits for, such as `POST /cart`; that sets the session, or of a backend whose agent is silent. */
-function decide(settings: PoolSettings, request: string, but?: 'sets' | 'silent') {
+/** What the answer to a request waits for: `POST /cart`, and `sets` for an answer that sets the session. */
+function decide(settings: PoolSettings, request: string, sets?: 'sets') {
   const rules = holdRules(testPool({ 'app-1': {} }, settings).config);
   const [method = '', target = ''] = request.split(' ');
-  return rules({ method, target, setsSession: but === 'sets', agentIsSilent: but === 'silent' });
+  return rules({ method, target }, sets === 'sets');
 }
 
 describe('which answers wait for their commit', () => {
@@ -31,11 +31,6 @@ describe('which answers wait for their commit', () => {
     });
     assert.equal(decide({}, 'POST /', 'sets')?.unsafe, true);
     assert.equal(decide({ hold: 'never' }, 'GET /', 'sets'), undefined);
-  });
-
-  test('those of a backend whose agent is silent, reads too: they may show what nobody has saved', () => {
-    assert.equal(decide({}, 'GET /', 'silent')?.unsafe, false);
-    assert.equal(decide({ hold: 'never' }, 'GET /', 'silent'), undefined);
   });
 });
 

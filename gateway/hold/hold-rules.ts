@@ -10,19 +10,19 @@ export interface HoldDecision {
   readonly unsafe: boolean;
 }
 
-/** What a pool's rules go by. */
-export interface HoldQuestion {
-  readonly method: string;
-  /** Origin form. */
-  readonly target: string;
-  /** The answer sets, changes or deletes the session ID. */
-  readonly setsSession: boolean;
-  /** What the app has changed lately may not be saved, so a read may show what is lost with its node. */
-  readonly agentIsSilent: boolean;
-}
-
-/** A pool's rules, compiled: what the answer to a request waits for, `undefined` when it goes out at once. */
-export type HoldRules = (question: HoldQuestion) => HoldDecision | undefined;
+/**
+ * A pool's rules, compiled: what the answer to a request waits for, `undefined` when it goes out at once.
+ *
+ * @param setsSession - the answer sets, changes or deletes the session ID
+ */
+export type HoldRules = (
+  request: {
+    readonly method: string;
+    /** Origin form. */
+    readonly target: string;
+  },
+  setsSession: boolean,
+) => HoldDecision | undefined;
 
 /** One of the pool's `routes`, or the pool itself for everything else. */
 interface Rule {
@@ -39,10 +39,10 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 export function holdRules(pool: PoolConfig): HoldRules {
   const routes = pool.routes.map((route) => rule(pool, route, route.paths, route.methods));
   const rest = rule(pool, {}, ['/'], undefined);
-  return ({ method, target, setsSession, agentIsSilent }) => {
+  return ({ method, target }, setsSession) => {
     const { hold, safe, unsafe } = routes.find((route) => fits(route, method, target)) ?? rest;
     const isSafe = SAFE.has(method);
-    if (hold === 'never' || (hold === 'writes' && isSafe && !setsSession && !agentIsSilent)) return undefined;
+    if (hold === 'never' || (hold === 'writes' && isSafe && !setsSession)) return undefined;
     return isSafe ? safe : unsafe;
   };
 }

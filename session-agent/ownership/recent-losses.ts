@@ -1,7 +1,7 @@
 /** How a session was taken from this agent: it moved on, or it was logged out. */
 export type Loss = 'fenced' | 'ended';
 /**
- * - `late`: it was logged out before a change that the app made to it all the same
+ * - `late`: it was logged out elsewhere, or before a change that the app made to it all the same
  * - `gone`: the app told of a change, and lost it before it was captured
  */
 export type RecentLoss = Loss | 'late' | 'gone';

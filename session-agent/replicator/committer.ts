@@ -101,10 +101,13 @@ export class Committer {
     this.#parts.capture.covered(session, bytes.changes);
   }
 
-  /** The record is somebody else's, or a tombstone: the app's copy must go, before anyone sees more of it. */
+  /**
+   * The record is somebody else's, or a tombstone: the app's copy must go, before anyone sees more of it. A tombstone was put there
+   * by others: whoever has been told of that logout must not see an answer that this app still has on its way.
+   */
   async lose(session: OwnedSession, loss: Loss): Promise<{ readonly outcome: Loss }> {
     const { owned, losses, forgetter } = this.#parts;
-    const answer = loss === 'ended' && session.isDirty ? 'late' : loss;
+    const answer = loss === 'ended' ? 'late' : loss;
     losses.note(session.id, answer);
     owned.delete(session, { outcome: answer });
     await forgetter.forgetLost(session.id, session.key);

@@ -48,16 +48,23 @@ function assertWithheld(visit: Visit, code = 'COMMIT_FENCED'): void {
 }
 
 /** A visitor with a cart at one gateway; another gateway that can be cut off from that visitor's app server. */
-async function setUp(t: TestContext, gateway: { timeouts?: Record<string, string> } = {}) {
-  const installation = await SmallInstallation.start({ gateway });
+async function setUp(
+  t: TestContext,
+  gateway: { timeouts?: Record<string, string> } = {},
+  pool: { hold?: 'all' } = {},
+) {
+  const installation = await SmallInstallation.start({ gateway, pool });
   t.after(() => installation[Symbol.asyncDispose]());
   const atFirst = installation.visitor();
   const { server: holder } = await atFirst.post('/cart/tea');
   const server = installation.server(holder);
   const toApp = await linkTo(t, server.url);
-  const mover = await installation.startGateway({}, { apps: { [server.id]: toApp.url } });
-  /** From now on the other gateway does not reach the app server, and moves its sessions. */
-  const cutOff = async () => {
+  const toAgent = await linkTo(t, server.agentUrl);
+  const reached = { apps: { [server.id]: toApp.url }, agents: { [server.id]: toAgent.url } };
+  const mover = await installation.startGateway({}, reached);
+  /** From now on the other gateway does not reach the app server, and perhaps not its agent, and moves its sessions. */
+  const cutOff = async ({ agentToo = false } = {}) => {
+    if (agentToo) await toAgent.link.cut();
     await toApp.link.cut();
     await isDown(mover, server);
   };
@@ -181,6 +188,22 @@ describe('two gateways', () => {
       [after.routed.bound - before.routed.bound, after.lookups.ended - before.lookups.ended],
       [0, 2],
     );
+  });
+
+  test('show nothing of a session to whoever asked before it was logged out through the other', async (t) => {
+    const { installation, atFirst, mover, cutOff, server } = await setUp(t, {}, { hold: 'all' });
+    const slow = slowDown(server);
+    const reading = atFirst.get('/slow-cart');
+    await slow.reached;
+    await cutOff({ agentToo: true });
+    const elsewhere = atFirst.at(mover);
+    await eventually('it is logged out', async () => (await elsewhere.post('/logout')).status === 200);
+    await eventually('its former owner knows', async () => {
+      const { agent } = await installation.backend(server.id);
+      return agent.state === 'ok' && agent.sessions === 0;
+    });
+    slow.letGo();
+    assertWithheld(await reading, 'COMMIT_ENDED');
   });
 
   test('agree when one of them is cut off from an agent', async (t) => {
