@@ -145,6 +145,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
       } catch (error) {
         throw error instanceof ExchangeFailure ? noAnswer(backend, error) : error;
       }
+      backend.lease.heard();
       span?.setAttribute('http.response.status_code', answer.status);
       if (answer.resends > 0) span?.setAttribute('http.request.resend_count', answer.resends);
       if (answer.status < 200 || answer.status > 299) throw refusal(backend, answer);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders } from 'node:http';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { parseSetCookie } from 'cookie';
 import { StickshiftError } from '../../protocol/errors.ts';
+import type { Backend } from '../backends/backend.ts';
 import type { Committer } from '../hold/committer.ts';
 import type { AnswerCheck, SentRequest } from '../leases/answer-check.ts';
 import { KnownBindings } from '../sessions/known-bindings.ts';
@@ -28,6 +29,7 @@ function scene(asked: Asked = {}) {
   const { method = 'GET', hasEnded = false } = asked;
   const sessionId = 'sessionId' in asked ? asked.sessionId : 'abc';
   const { routing, one } = testRouting();
+  one.agentUp = true;
   one.lease.heard();
   const known = new KnownBindings();
   const log = recordedLog();
@@ -83,6 +85,7 @@ describe('an answer', () => {
     const { plan, one, exchange } = scene();
     assert.deepEqual(plan(), {
       hold: undefined,
+      ask: undefined,
       touched: [exchange.route.session],
       binding: { backend: one, session: exchange.route.session, epoch: 3, stamp: STAMP, hasEnded: false },
       namesSession: false,
@@ -93,15 +96,6 @@ describe('an answer', () => {
   test('to a write waits for the commit of its session', () => {
     const { plan } = scene({ method: 'POST' });
     assert.partialDeepStrictEqual(plan(), { hold: { unsafe: true }, touched: [{ id: 'abc' }] });
-  });
-
-  test('to a read waits like one to a write when the agent there has been silent for a moment', async (t) => {
-    const { plan, release, calls } = scene();
-    const now = performance.now();
-    t.mock.method(performance, 'now', () => now + 400);
-    assert.partialDeepStrictEqual(plan(), { hold: { unsafe: false }, touched: [{ id: 'abc' }] });
-    await release();
-    assert.equal(calls[0], 'commit abc');
   });
 
   test('to a write without a session has nothing to wait for', () => {
@@ -224,12 +218,60 @@ describe('the last look at an answer', () => {
   });
 });
 
+describe('an answer to a read', () => {
+  const silences = {
+    'has said nothing for a moment': (_: Backend, t: TestContext) => {
+      const now = performance.now();
+      t.mock.method(performance, 'now', () => now + 400);
+    },
+    'is known to be away': (backend: Backend) => {
+      backend.agentUp = false;
+    },
+  };
+  for (const [what, fallSilent] of Object.entries(silences)) {
+    test(`whose agent ${what} goes out as it comes, once the agent says that what it shows is saved`, async (t) => {
+      const { plan, rules, exchange, calls, one } = scene();
+      fallSilent(one, t);
+      const planned = plan();
+      assert.partialDeepStrictEqual(planned, { hold: undefined, ask: { unsafe: false } });
+      await rules.admit(exchange, planned);
+      assert.deepEqual(calls, ['commit abc', 'confirm abc']);
+    });
+  }
+
+  test('is withheld when that is not certain', async () => {
+    const { plan, rules, exchange, world, one } = scene();
+    one.agentUp = false;
+    world.committed = () => Promise.reject(new StickshiftError('COMMIT_UNKNOWN', 'no agent'));
+    await assert.rejects(rules.admit(exchange, plan()) ?? Promise.resolve(), { code: 'COMMIT_UNKNOWN' });
+  });
+
+  test('has nobody asked for it when it may never end, while the agent is there; otherwise it begins when that has answered', () => {
+    const { plan, one } = scene();
+    const stream = { 'content-type': 'text/event-stream' };
+    assert.partialDeepStrictEqual(plan(stream), { hold: undefined, ask: undefined, endless: true });
+    one.agentUp = false;
+    assert.partialDeepStrictEqual(plan(stream), { hold: undefined, ask: { unsafe: false }, endless: true });
+  });
+});
+
 describe('a held answer', () => {
   test('goes out after its commit, and its client is bound as of that', async () => {
     const { release, calls, checked } = scene({ method: 'POST' });
     assert.partialDeepStrictEqual(await release(), { session: { id: 'abc' }, epoch: 4, hasEnded: false });
     assert.deepEqual(calls, ['commit abc', 'confirm abc'], 'a look before the commit would prove nothing');
-    assert.equal(checked[0]?.epoch, 4, 'the commit is what is known last');
+    assert.equal(
+      checked[0]?.epoch,
+      3,
+      'in another epoch its app may have been without the session in between',
+    );
+  });
+
+  test('of a session that had no record is looked at in the epoch of its first commit', async () => {
+    const { release, checked, exchange } = scene({ method: 'POST' });
+    Object.assign(exchange, { epoch: 0 });
+    await release();
+    assert.equal(checked[0]?.epoch, 4);
   });
 
   test('needs no look when the lease vouches for its session', async () => {

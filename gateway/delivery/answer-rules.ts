@@ -26,6 +26,8 @@ export interface AnswerHead {
 export interface AnswerPlan {
   /** Set when the answer has to wait for a commit, whole. */
   readonly hold: HoldDecision | undefined;
+  /** Set when it goes out as it comes, but not before the agent has said that what it shows is saved. */
+  readonly ask: HoldDecision | undefined;
   /** Sessions that a commit would be of. */
   readonly touched: readonly SessionReference[];
   readonly binding: AnsweredBinding;
@@ -69,9 +71,12 @@ export class AnswerRules {
     if (isBrokenOff && session) known.doubt(session.ref);
     const namesSession = named !== undefined;
     const touched = touchedBy(session, next);
-    const isHoldable = !isBrokenOff && !endless && touched.length > 0;
-    const hold = isHoldable ? this.#holdOf(exchange, namesSession) : undefined;
-    return { hold, touched, binding, namesSession, endless };
+    const isCommittable = !isBrokenOff && touched.length > 0;
+    const hold = isCommittable && !endless ? routing.holds(exchange, namesSession) : undefined;
+    // What the app has changed lately may never be saved. Asked as if the answer had changed it.
+    const isUnsure = !exchange.backend.agentUp || exchange.backend.lease.isSilent();
+    const ask = isCommittable && !hold && isUnsure ? routing.holds(exchange, true) : undefined;
+    return { hold, ask, touched, binding, namesSession, endless };
   }
 
   /**
@@ -79,6 +84,11 @@ export class AnswerRules {
    *
    * Rejects with a `StickshiftError` when the answer must be withheld.
    */
+  admit(exchange: AnsweredExchange, plan: AnswerPlan): Promise<void> | undefined {
+    return plan.ask ? this.#admitSaved(exchange, plan, plan.ask) : this.check(exchange, plan.namesSession);
+  }
+
+  /** Whether the session is still where the request was sent; answers as {@link admit} does. */
   check(exchange: AnsweredExchange, retires: boolean): Promise<void> | undefined {
     const { check } = this.#options;
     const { backend, epoch, stamp, ended, trace } = exchange;
@@ -101,8 +111,9 @@ export class AnswerRules {
     const isRetired = binding.session !== exchange.route.session;
     const committed = await this.#commit(exchange, touched, hold);
     if (committed !== 'ended') {
-      const seen = isRetired || committed === 0 ? exchange : asOfEpoch(exchange, committed);
-      await this.check(seen, isRetired);
+      // Of a session that had no record yet. Any other epoch than the one that the request was sent in is a sign that it moved.
+      const isFirst = exchange.epoch === 0 && committed !== 0 && !isRetired;
+      await this.check(isFirst ? asOfEpoch(exchange, committed) : exchange, isRetired);
     }
     return asCommitted(binding, committed);
   }
@@ -131,8 +142,9 @@ export class AnswerRules {
     return bindingCookie(route, binding, encrypted);
   }
 
-  #holdOf({ method, target, route, backend }: AnsweredExchange, setsSession: boolean) {
-    return route.routing.holds({ method, target, setsSession, agentIsSilent: backend.lease.isSilent() });
+  async #admitSaved(exchange: AnsweredExchange, plan: AnswerPlan, ask: HoldDecision): Promise<void> {
+    await this.#commit(exchange, plan.touched, ask);
+    await this.check(exchange, plan.namesSession);
   }
 
   #commit(exchange: AnsweredExchange, touched: readonly SessionReference[], hold: HoldDecision) {

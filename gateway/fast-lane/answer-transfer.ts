@@ -75,7 +75,7 @@ export class AnswerTransfer {
       this.#hold(bytes, bodyStart);
       return;
     }
-    const checking = rules.check(this.#delivery, this.#plan.namesSession);
+    const checking = rules.admit(this.#delivery, this.#plan);
     if (checking) {
       this.#keepHead(text);
       this.#late.push(Buffer.from(bytes.subarray(bodyStart)));

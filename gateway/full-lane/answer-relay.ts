@@ -42,7 +42,7 @@ export class AnswerRelay {
     if (announcesVoidBody(delivery.method, answer.statusCode ?? 0, announced))
       request.shouldKeepAlive = false;
     if (plan.hold) return this.#hold(exchange, request, answer, plan, plan.hold);
-    const checking = rules.check(delivery, plan.namesSession);
+    const checking = rules.admit(delivery, plan);
     if (checking) await checking;
     if (plan.endless) {
       delivery.becomeEndless();

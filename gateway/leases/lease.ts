@@ -7,8 +7,8 @@ import { LIFE_LENGTH, type Stamp } from './stamp.ts';
 const DEFAULT_LIMIT = 10_000;
 
 /**
- * An agent answers a call that waits within a quarter of a second, and the next one is under way at once. So one that has said
- * nothing for so long has stood still, or is cut off, milliseconds.
+ * An agent answers a call that waits within a quarter of a second, and the next one is under way at once. One that has said
+ * nothing for so long may stand still, or be cut off, milliseconds. Where it is only far away, it is asked more often than it need be.
  */
 const SILENCE_MS = 400;
 
