@@ -49,7 +49,10 @@ export class Journaling {
       while (session.awaitsJournal && owned.isCurrent(session)) {
         const step = await queue.run(session.id, () => this.#write(journal, session));
         if (step === 'helpless') break;
-        if (step === 'later') await sleep(LATER_MS);
+        if (step === 'later') {
+          this.#parts.unsaved.note([session]);
+          await sleep(LATER_MS);
+        }
       }
     } catch (error) {
       session.journalFailure = asStickshiftError(error).code;

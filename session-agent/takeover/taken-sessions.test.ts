@@ -170,6 +170,9 @@ test('an agent that stood still vouches for none of its sessions before it has h
   ]);
 
   store.fault = () => 'none';
+  assert.partialDeepStrictEqual(await agent.commit(['bob'], PATIENCE_MS, 'this-life', serve), [
+    { outcome: 'committed' },
+  ]);
   assert.equal((await agent.adopt('bob', 1)).outcome, 'found', 'the store has been asked');
   store.restoreWatches();
   await until(() => source.forgotten.includes('alice'));
@@ -194,9 +197,12 @@ test('an agent that stood still acknowledges nothing from its journal as long as
   source.write('alice', 'two pears');
   const [early] = await agent.commit(['alice'], 50, 'this-life', serve);
   assert.equal(early?.outcome, 'unknown');
+  const unsaved = { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
+  assert.deepEqual(await agent.adopt('alice', 1), unsaved, 'nobody is shown what may be lost yet');
   assert.ok(agent.taken.mayBeTaken(keyOf('alice')));
   const [late] = await agent.commit(['alice'], PATIENCE_MS, 'this-life', serve);
   assert.equal(late?.outcome, 'journaled');
+  assert.equal((await agent.adopt('alice', 1)).outcome, 'found');
   assert.ok(!agent.taken.mayBeTaken(keyOf('alice')));
 });
 
