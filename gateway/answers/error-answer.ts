@@ -69,14 +69,12 @@ function problemJson({ status, title, detail, code, retrySafe, requestId }: Publ
   return `${JSON.stringify({ type: 'about:blank', title, status, detail, code, retrySafe, requestId })}\n`;
 }
 
-function plainText({ title, detail, requestId }: PublicError): string {
-  const reference = requestId === undefined ? '' : `Request ID: ${requestId}\n`;
-  return `${title}\n\n${detail}\n${reference}`;
+function plainText(error: PublicError): string {
+  return `${error.title}\n\n${error.detail}\n${reference(error)}\n`;
 }
 
-function page({ title, detail, requestId }: PublicError): string {
-  const reference =
-    requestId === undefined ? '' : `<p><small>Request ID: ${escaped(requestId)}</small></p>\n`;
+function page(error: PublicError): string {
+  const { title, detail } = error;
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -84,8 +82,14 @@ function page({ title, detail, requestId }: PublicError): string {
 <title>${escaped(title)}</title>
 <h1>${escaped(title)}</h1>
 <p>${escaped(detail)}</p>
-${reference}</html>
+<p><small>${escaped(reference(error))}</small></p>
+</html>
 `;
+}
+
+/** What somebody who reports the error can quote, and somebody else find. */
+function reference({ code, requestId }: PublicError): string {
+  return requestId === undefined ? code : `${code}, request ID ${requestId}`;
 }
 
 function escaped(text: string): string {

@@ -38,21 +38,11 @@ const ERROR_TYPES: Partial<Record<ErrorCode, ProxyErrorType>> = {
 const VALUES = new Map<ErrorCode, string>(
   (Object.keys(ERROR_KINDS) as ErrorCode[]).map((code) => [
     code,
-    `stickshift; error=${ERROR_TYPES[code] ?? 'proxy_internal_error'}; details=${structuredString(inWords(code))}`,
+    `stickshift; error=${ERROR_TYPES[code] ?? 'proxy_internal_error'}; details="${code}"`,
   ]),
 );
 
-/** The `Proxy-Status` field value (RFC 9209) for an error: what went wrong, in words that name nobody. */
+/** The `Proxy-Status` field value (RFC 9209) for an error. Its code names nobody, and is what one looks for in logs and docs. */
 export function proxyStatus(code: ErrorCode): string {
   return VALUES.get(code) as string;
-}
-
-/** `NO_BACKEND` as `no backend`. */
-function inWords(code: ErrorCode): string {
-  return code.toLowerCase().replaceAll('_', ' ');
-}
-
-/** A String of structured fields (RFC 9651, 4.1.6). */
-function structuredString(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Logger } from 'pino';
 import { StickshiftError } from '../../protocol/errors.ts';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import { type ErrorAnswer, errorAnswer } from '../answers/error-answer.ts';
 import type { Backend } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -201,11 +202,17 @@ export class Delivery implements AnsweredExchange {
     counters.countError(failure.code);
     this.trace.failed(failure.code);
     const requestId = this.trace.id ?? randomBytes(8).toString('hex');
-    const { method } = this;
-    this.trace.run(() =>
-      logger.warn({ err: failure, code: failure.code, requestId, method }, 'request failed'),
-    );
-    return errorAnswer(failure, { accept, requestId });
+    const answer = errorAnswer(failure, { accept, requestId });
+    const facts = {
+      ...{ err: failure, code: failure.code, requestId, method: this.method, status: answer.status },
+      pool: this.#route?.routing.pool.name,
+      backend: this.#stay?.backend.id,
+      [ATTRIBUTE.sessionKey]: this.#route?.session?.key,
+      tookMs: Math.round(performance.now() - this.#started),
+    };
+    // Without its path, which may hold a session ID.
+    this.trace.run(() => logger.warn(facts, 'request failed'));
+    return answer;
   }
 
   /**

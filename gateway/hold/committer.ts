@@ -112,6 +112,11 @@ export class Committer {
         // Without its app an agent that comes back has nothing to commit any more.
         const isWorthwhile = isAway && backend.appUp && performance.now() + AGENT_RETRY_PAUSE_MS < until;
         if (!isWorthwhile) {
+          const keys = sessions.map(({ key }) => key).join();
+          this.#options.logger.warn(
+            { [ATTRIBUTE.sessionKey]: keys, backend: backend.id, code: failure.code },
+            'answer withheld: the agent did not say that its change is saved',
+          );
           throw new StickshiftError('COMMIT_UNKNOWN', `no commit from the agent: ${failure.message}`, {
             cause: failure,
           });

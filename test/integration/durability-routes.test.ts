@@ -105,7 +105,7 @@ describe('an answer whose change is', () => {
     });
     const answer = await send('POST', '/cart');
     assert.equal(answer.status, 503);
-    assert.match(answer.headers.get('proxy-status') ?? '', /details="commit unknown"/);
+    assert.match(answer.headers.get('proxy-status') ?? '', /details="COMMIT_UNKNOWN"/);
     assert.doesNotMatch(await answer.text(), /done/);
   });
 });
@@ -127,5 +127,5 @@ test('each reason to withhold an answer has a Proxy-Status of its own', async (t
     assert.equal(answer.headers.get('retry-after'), null, 'it may have been carried out');
     details.push(/details="([^"]*)"/.exec(answer.headers.get('proxy-status') ?? '')?.[1]);
   }
-  assert.deepEqual(details, ['commit fenced', 'commit ended', 'commit unknown']);
+  assert.deepEqual(details, ['COMMIT_FENCED', 'COMMIT_ENDED', 'COMMIT_UNKNOWN']);
 });

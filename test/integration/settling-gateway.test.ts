@@ -19,7 +19,7 @@ describe('a gateway whose store is settling', () => {
     const answer = await visit(site);
     assert.equal(answer.status, 503);
     assert.equal(answer.headers.get('retry-after'), '4');
-    assert.match(answer.headers.get('proxy-status') ?? '', /details="session unknown"/);
+    assert.match(answer.headers.get('proxy-status') ?? '', /details="SESSION_UNKNOWN"/);
     assert.equal(
       site.apps.reduce((sum, { requests }) => sum + requests, 0),
       0,

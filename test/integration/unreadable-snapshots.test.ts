@@ -37,7 +37,7 @@ function rewriteSnapshot(storeUrl: string, key: string, rewrite: (snapshot: Uint
 function assertRefused(visit: Visit): void {
   assert.equal(visit.status, 503);
   assert.equal((visit.body as { code?: string }).code, 'SESSION_UNKNOWN');
-  assert.match(visit.headers.get('proxy-status') ?? '', /details="session unknown"/);
+  assert.match(visit.headers.get('proxy-status') ?? '', /details="SESSION_UNKNOWN"/);
   assert.equal(visit.headers.get('retry-after'), '1');
   assert.deepEqual(visit.headers.getSetCookie(), [], 'no new session, no new binding');
   assert.equal(visit.server, undefined, 'no app server has seen the request');

@@ -81,7 +81,7 @@ test('an agent with another secret gets no client, and everybody is told why', a
   assert.doesNotMatch(JSON.stringify(gateway.log.lines), /Bearer|another secret/);
   const answer = await fetch(`${gateway.url}/cart/tea`, { method: 'POST' });
   assert.equal(answer.status, 503);
-  assert.match(answer.headers.get('proxy-status') ?? '', /details="no backend"/);
+  assert.match(answer.headers.get('proxy-status') ?? '', /details="NO_BACKEND"/);
 });
 
 /** An agent beside no app, that announces its backend. */
