@@ -87,10 +87,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       metricsHandler: options.metricsHandler,
       gatewayStatus: () => {
         const { counters, webSockets, certificates, workers } = dataPlane.figures;
+        const { storeFailure } = states;
         return {
           startedAt,
           ...(workers && { workers }),
           webSockets,
+          ...(storeFailure && { storeFailure }),
           storeSettlingMs: Math.round(store.settlingMs),
           ...(certificates && { certificates }),
           ...counters,
@@ -104,7 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     }),
   );
   admin.headersTimeout = settings.timeouts.head;
-  publishMetrics(dataPlane, pools);
+  publishMetrics(dataPlane, pools, () => states.storeFailure === undefined);
 
   const stop = async () => {
     stopping = true;

@@ -27,7 +27,8 @@ test('metrics are what the counters say when somebody asks', async () => {
   const counters = new GatewayCounters();
   const sessionIds = sessionIdReader(pool.config.session);
   const figures = { counters, oddSessionIds: { shop: sessionIds.counts }, webSockets: 0 };
-  publishMetrics({ figures }, [pool]);
+  const world = { isStoreUp: true };
+  publishMetrics({ figures }, [pool], () => world.isStoreUp);
 
   counters.routed.bound += 2;
   counters.moves.takeover += 1;
@@ -62,6 +63,9 @@ test('metrics are what the counters say when somebody asks', async () => {
     { attributes: { pool: 'shop', backend: 'app-1' }, value: 0 },
     { attributes: { pool: 'shop', backend: 'app-2' }, value: 3 },
   ]);
+  assert.deepEqual(await observed(METRIC.storeUp), [{ attributes: {}, value: 1 }]);
+  world.isStoreUp = false;
+  assert.deepEqual(await observed(METRIC.storeUp), [{ attributes: {}, value: 0 }]);
   assert.deepEqual(await observed(METRIC.workers), [{ attributes: {}, value: 1 }]);
   assert.deepEqual(await observed(METRIC.oddSessionIds), [
     { attributes: { pool: 'shop', reason: 'oversized' }, value: 1 },

@@ -6,7 +6,11 @@ import type { DataPlane } from './data-plane/data-plane.ts';
 import { publishExpiry } from './tls/certificate-expiry-gauge.ts';
 
 /** Publishes the gateway's plain counters as OpenTelemetry instruments, read only when somebody collects. */
-export function publishMetrics(dataPlane: Pick<DataPlane, 'figures'>, pools: readonly Pool[]): void {
+export function publishMetrics(
+  dataPlane: Pick<DataPlane, 'figures'>,
+  pools: readonly Pool[],
+  isStoreUp: () => boolean,
+): void {
   const figures = () => dataPlane.figures;
   const meter = metrics.getMeter('stickshift');
   const counter = (name: string, description: string, observe: ObservableCallback) =>
@@ -61,6 +65,9 @@ export function publishMetrics(dataPlane: Pick<DataPlane, 'figures'>, pools: rea
       for (const [reason, count] of Object.entries(counts)) result.observe(count, { pool, reason });
     }
   });
+  gauge(METRIC.storeUp, 'Whether this gateway reaches the store', (result) =>
+    result.observe(isStoreUp() ? 1 : 0),
+  );
   gauge(METRIC.workers, 'Threads that serve clients', (result) =>
     result.observe(figures().workers?.running ?? 1),
   );

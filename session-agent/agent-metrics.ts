@@ -40,6 +40,9 @@ export function observeAgent(agent: SessionAgent, journal: Journal): () => void 
   const reseeded = meter.createObservableCounter(METRIC.reseeded, {
     description: 'Sessions and tombstones given again to a store that had lost data',
   });
+  const storeUp = meter.createObservableGauge(METRIC.agentStoreUp, {
+    description: 'Whether this agent reaches the store',
+  });
   const leases = meter.createObservableGauge(METRIC.leases, { description: 'Gateways that hold a lease' });
   const recalls = meter.createObservableCounter(METRIC.recalls, {
     description: 'Recalls of sessions from gateways',
@@ -54,7 +57,7 @@ export function observeAgent(agent: SessionAgent, journal: Journal): () => void 
   const observables = [
     ...[sessions, dirty, unprotected, exposure, commits, adopts],
     ...[atRisk, journalBytes, journalFailures, replayed, lostAtTakeover, reseeded],
-    ...[leases, recalls, recallTime, leasesLapsed],
+    ...[storeUp, leases, recalls, recallTime, leasesLapsed],
   ];
 
   const observe: BatchObservableCallback = (result) => {
@@ -68,6 +71,7 @@ export function observeAgent(agent: SessionAgent, journal: Journal): () => void 
     result.observe(replayed, agent.counters.replayed);
     result.observe(lostAtTakeover, agent.counters.lostAtTakeover);
     result.observe(reseeded, agent.counters.reseeded);
+    result.observe(storeUp, agent.store === 'ok' ? 1 : 0);
     result.observe(leases, agent.leases.held);
     result.observe(recalls, agent.leases.counts.recalls);
     result.observe(recallTime, agent.leases.counts.waitedMs);

@@ -220,7 +220,8 @@ export class SessionAgent implements SourceListener {
   }
 
   get store(): 'ok' | 'unreachable' {
-    return this.#health.isOk ? 'ok' : 'unreachable';
+    // An agent with nothing to save hears of an outage by its subscription alone.
+    return this.#health.isOk && this.taken.hearsStore ? 'ok' : 'unreachable';
   }
 
   async start(): Promise<void> {

@@ -4,6 +4,7 @@ import type { RecordState } from '../../store/snapshot-store.ts';
 import type { AdminState } from '../backends/backend.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { DrainProgress } from '../drain/drain-progress.ts';
+import type { StoreFailure } from '../drain/operator-states.ts';
 
 export type { ApiErrorBody } from '../../protocol/agent-api.ts';
 export type { AdminState, DrainProgress };
@@ -38,6 +39,8 @@ export interface GatewayReport
   readonly workers?: WorkersStatus;
   /** WebSockets that are open. */
   readonly webSockets: number;
+  /** Why this gateway cannot reach the store; absent while it can, as of a second ago. */
+  readonly storeFailure?: StoreFailure;
   /** How long the store goes on settling, milliseconds; 0: it has. Until then no session is taken over. */
   readonly storeSettlingMs: number;
   /** That clients are shown, in the order of the configuration; absent where it speaks no TLS. */

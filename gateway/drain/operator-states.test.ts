@@ -90,9 +90,11 @@ test('a gateway starts without its store, and applies the states when the store 
   assert.equal(app.adminState, 'ready');
   await eventually(() => store.reads >= 4, 'it looks again and again');
   assert.equal(log.matching(/cannot be read/).length, 1, 'one line for one outage');
+  assert.equal(states.storeFailure?.code, 'STORE_UNREACHABLE');
   store.failure = undefined;
   await becomes(app, 'drain');
   assert.equal(log.matching(/can be read again/).length, 1);
+  assert.equal(states.storeFailure, undefined);
 });
 
 test('what the store does not take, is not done here either', async (t) => {

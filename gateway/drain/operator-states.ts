@@ -28,6 +28,13 @@ interface Applied {
   readonly patienceEndsAt: number;
 }
 
+/** What the store last answered, or did not. */
+export interface StoreFailure {
+  readonly code: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
 const NEVER_SET: Applied = { revision: 0, patienceEndsAt: 0 };
 
 /**
@@ -41,11 +48,16 @@ export class OperatorStates {
   /** One look or change at a time: an answer of before a change must not be taken for what came after it. */
   #turn: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #storeFails = false;
+  #storeFailure: StoreFailure | undefined;
   #stopped = false;
 
   constructor(options: OperatorStatesOptions) {
     this.#options = options;
+  }
+
+  /** As of the last look, each second: the only thing that a gateway without trouble asks the store. */
+  get storeFailure(): StoreFailure | undefined {
+    return this.#storeFailure;
   }
 
   /** Resolves after the first look into the store. When that fails, the states are applied as soon as there is a good one. */
@@ -84,18 +96,18 @@ export class OperatorStates {
     try {
       const applications = new Set(pools.map(({ application }) => application));
       for (const application of applications) await this.#inTurn(() => this.#follow(application));
-      if (this.#storeFails) logger.info('the states of backends can be read again');
-      this.#storeFails = false;
+      if (this.#storeFailure) logger.info('the states of backends can be read again');
+      this.#storeFailure = undefined;
     } catch (error) {
       if (this.#stopped) return;
       const failure = asStickshiftError(error);
-      if (!this.#storeFails) {
+      if (!this.#storeFailure) {
         logger.warn(
           { err: failure, code: failure.code },
           'the states of backends cannot be read from the store; those that are known stay',
         );
       }
-      this.#storeFails = true;
+      this.#storeFailure = { code: failure.code, since: this.#storeFailure?.since ?? Date.now() };
     }
   }
 

@@ -182,6 +182,20 @@ describe('the keeper of a lease', () => {
     await eventually('it is taken for down', () => !backend.agentUp);
   });
 
+  test('says of an agent that was silent for a while, and was not taken for down, for how long', async (t) => {
+    const { agent, log } = await setUp(t);
+    const reply = agent.replies[AGENT_API.lease];
+    assert.ok(reply);
+    const silence = Promise.withResolvers<{ status: number; body: string }>();
+    t.after(() => silence.resolve({ status: 500, body: 'too late' }));
+    agent.replies[AGENT_API.lease] = () => {
+      agent.replies[AGENT_API.lease] = reply;
+      return silence.promise;
+    };
+    await eventually('that is logged', () => log.matching(/said nothing/).length > 0);
+    assert.ok(Number(log.matching(/said nothing/)[0]?.silentMs) >= 1_000);
+  });
+
   test('gives it back when the gateway stops, so that nobody waits for it', async (t) => {
     const { agent, lease, leases } = await setUp(t);
     await leases.stop();

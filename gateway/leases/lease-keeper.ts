@@ -18,6 +18,8 @@ const FIRST_RETRY_MS = 20;
 const NEXT_RETRY_MS = 250;
 /** An agent that answers waiting calls at once, with nothing to say, shall not keep both of us busy. */
 const MIN_ROUND_MS = 50;
+/** A silence worth a line in the log, once it is over, milliseconds: whatever needed the agent has waited for so long. */
+const LONG_SILENCE_MS = 1_000;
 /** Acknowledgements of one call. */
 const MAX_ACKNOWLEDGED = 1_000;
 /** A stopping gateway takes its leave of the agents, and waits for none that does not answer. */
@@ -49,6 +51,8 @@ export class LeaseKeeper {
   #handled = -1;
   #telling: Promise<void> | undefined;
   #tellAgain = false;
+  /** When the agent answered last, `performance.now()`. */
+  #heardAt = performance.now();
   /** Calls in a row that got no answer. */
   #unanswered = 0;
   /** Why there is no lease, as logged last. */
@@ -112,13 +116,13 @@ export class LeaseKeeper {
     let answer: LeaseAnswer;
     try {
       answer = await agentClient.lease(backend, request, this.#stopping.signal);
-      lease.heard();
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#failed(asStickshiftError(error), call);
       return 'failed';
     }
     if (this.#stopping.signal.aborted) return 'quiet';
     this.#unanswered = 0;
+    this.#noteSilence();
     for (const number of acknowledged) this.#acknowledged.delete(number);
     if (answer.ttlMs === 0) {
       this.#failed(new StickshiftError('LEASE_REFUSED', 'the agent vouches for nothing right now'), call);
@@ -129,7 +133,7 @@ export class LeaseKeeper {
       case 'ignored':
         return 'quiet';
       case 'lapsed':
-        this.#lapsed('the agent was restarted, or answered too late');
+        this.#lapsed('the agent was restarted, or it ran out before the agent prolonged it');
         return 'quiet';
       case 'began':
         this.#handled = answer.recall;
@@ -148,7 +152,7 @@ export class LeaseKeeper {
     const { lease } = this.#options.backend;
     if (failure.code === 'LEASE_REFUSED') {
       lease.refused(call);
-      lease.heard();
+      this.#noteSilence();
     }
     this.#suspect(failure);
     if (!lease.holds()) this.#lapsed(failure.message, failure.code);
@@ -165,6 +169,18 @@ export class LeaseKeeper {
     const isGone =
       code === 'AGENT_UNREACHABLE' || (isSilent && this.#unanswered > 1 && !backend.lease.holds());
     if (isGone && backend.agentUp) health.agentFailed(backend);
+  }
+
+  #noteSilence(): void {
+    const now = performance.now();
+    const silentMs = Math.round(now - this.#heardAt);
+    this.#heardAt = now;
+    // Of an agent that was taken for down, the log has more than that.
+    if (silentMs < LONG_SILENCE_MS || !this.#options.backend.agentUp) return;
+    this.#log.warn(
+      { silentMs },
+      'the agent said nothing for a while; writes and reads of its sessions waited',
+    );
   }
 
   #lapsed(reason: string, code = 'LEASE_LAPSED'): void {

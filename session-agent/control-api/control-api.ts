@@ -31,7 +31,7 @@ const KEEP_ALIVE_MS = 75_000;
 export interface ControlApiOptions {
   readonly token: string;
   readonly operations: AgentOperations;
-  /** Answers `POST /v1/lease`. In no trace: gateways call it twice a second. */
+  /** Answers `POST /v1/lease`. In no trace: each gateway calls it four times a second. */
   readonly lease: (request: LeaseRequest) => Promise<LeaseAnswer>;
   readonly readiness: () => AgentReadiness;
   readonly status: () => AgentStatus;

@@ -13,6 +13,8 @@ import { Standstills } from './standstills.ts';
 const MOST_KEYS = 10_000;
 /** So long after it stood still, gateways may go on taking this agent for lost: they want to see more than one good check, milliseconds. */
 const DISTRUSTED_MS = 3_000;
+/** Within which the store is heard when it is there, milliseconds. */
+const LATELY_MS = 3_000;
 /** A session that is being adopted is not owned yet. It will be within this time, milliseconds. */
 const ADOPT_MS = 30_000;
 
@@ -59,6 +61,11 @@ export class TakenSessions implements TakenWatcher {
   get heardUntil(): number {
     if (this.#watch && !this.#isAtWork && !this.#isAuditDue) this.#heardUntil = this.#watch.heardUntil;
     return this.#heardUntil;
+  }
+
+  /** Whether the store has been heard lately, whatever is still to be dealt with. */
+  get hearsStore(): boolean {
+    return this.#watch !== undefined && performance.now() - this.#watch.heardUntil < LATELY_MS;
   }
 
   /**

@@ -114,6 +114,12 @@ describe('a store that is away for everybody, for longer than leases hold,', loc
     redis.stall();
     const lapsed = () => installation.gatewayLog.matching(/no lease/).length > 0;
     await eventually('no agent vouches for anything', lapsed);
+    // Nobody has written anything meanwhile.
+    await eventually('gateway and agents say so', async () => {
+      const { gateway, pools } = await installation.status();
+      const agents = pools.flatMap(({ backends }) => backends.map(({ agent }) => agent));
+      return gateway.storeFailure && agents.every((agent) => agent.state === 'ok' && agent.store !== 'ok');
+    });
     const read = await visitor.get('/cart');
     assert.deepEqual([read.status, read.server, read.body], [200, server, ['tea']]);
     const written = await visitor.post('/cart/cake');
@@ -125,9 +131,10 @@ describe('a store that is away for everybody, for longer than leases hold,', loc
     redis.resume();
     await eventually('writes stand again', async () => {
       const { agent } = await installation.backend(server ?? '');
-      return agent.state === 'ok' && agent.atRisk === 0 && agent.dirty === 0;
+      return agent.state === 'ok' && agent.atRisk === 0 && agent.dirty === 0 && agent.store === 'ok';
     });
     assert.deepEqual((await visitor.get('/cart')).body, ['tea', 'cake']);
     assert.deepEqual((await newcomer.get('/cart')).body, ['jam', 'milk']);
+    await eventually('the gateway says so', async () => !(await installation.status()).gateway.storeFailure);
   });
 });
