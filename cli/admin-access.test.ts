@@ -74,9 +74,38 @@ describe('a gateway that does not help', () => {
     assert.match(await complaint(gateway.url, { STICKSHIFT_ADMIN_TOKEN: 't' }), /^1: .*refuses this token/);
   });
 
-  test('because it is something else', async () => {
-    await using gateway = await startScriptedGateway(() => [200, '<html>']);
-    assert.match(await complaint(gateway.url), /^1: What answers at .* is no admin API of a gateway/);
+  for (const [what, status, answer] of [
+    ['a page', 200, '<html>'],
+    ['a page that is not found', 404, '<html>'],
+    ['JSON that is not a gateway’s', 200, { ok: true }],
+    ['JSON that is nothing', 200, null],
+    ['an error in words', 404, { error: 'not found' }],
+    ['an error without a code', 404, { error: { message: 'not found' } }],
+    ['an error with a code that is a number', 500, { error: { code: 500, message: 'no' } }],
+    ['no error at all', 503, {}],
+  ] as const) {
+    test(`because it is something else, which answers with ${what}`, async () => {
+      await using gateway = await startScriptedGateway(() => [status, answer]);
+      assert.equal(
+        await complaint(gateway.url),
+        `1: What answers at ${gateway.url} is no admin API of a gateway (status ${status}): set --admin to it.\n`,
+      );
+    });
+  }
+
+  test('because it is an agent, which refuses in the same words', async () => {
+    for (const [status, code] of [
+      [401, 'UNAUTHORIZED'],
+      [404, 'NOT_FOUND'],
+    ] as const) {
+      await using agent = await startScriptedGateway(() => [status, refusal(code, 'no')], {
+        health: { status: 'ok' },
+      });
+      assert.match(
+        await complaint(agent.url),
+        new RegExp(`^1: What answers at .* is no admin API of a gateway \\(status ${status}\\)`),
+      );
+    }
   });
 
   test('because its URL is none', async () => {

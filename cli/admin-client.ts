@@ -7,6 +7,7 @@ import {
   type StateRequest,
   type StatusAnswer,
 } from '../gateway/admin-api/admin-api-types.ts';
+import { parseJson } from '../gateway/exchange/parse-json.ts';
 import { CommandError } from './exit-status.ts';
 
 export interface AdminClientOptions {
@@ -30,34 +31,38 @@ export class AdminClient {
   }
 
   async status(): Promise<StatusAnswer> {
-    return (await this.#ask('GET', ADMIN_API.status)) as StatusAnswer;
+    const looksRight = ({ gateway, pools }: Partial<StatusAnswer>) =>
+      isObject(gateway) && Array.isArray(pools);
+    return (await this.#ask('GET', ADMIN_API.status, looksRight)) as StatusAnswer;
   }
 
   async setState(backend: string, request: StateRequest): Promise<StateAnswer> {
-    return (await this.#askAbout(backend, 'POST', ADMIN_API.backendState(backend), request)) as StateAnswer;
+    return this.#askAbout(backend, 'POST', ADMIN_API.backendState(backend), request);
   }
 
   async drain(backend: string, pool: string | undefined): Promise<StateAnswer> {
     const query = pool === undefined ? '' : `?pool=${encodeURIComponent(pool)}`;
-    return (await this.#askAbout(backend, 'GET', ADMIN_API.backendDrain(backend) + query)) as StateAnswer;
+    return this.#askAbout(backend, 'GET', ADMIN_API.backendDrain(backend) + query);
   }
 
   /** Resolves with `undefined` when the store certainly has no record. */
   async lookUp(request: SessionLookupRequest): Promise<SessionLookupAnswer | undefined> {
+    const looksRight = ({ key }: Partial<SessionLookupAnswer>) => typeof key === 'string';
     try {
-      return (await this.#ask('POST', ADMIN_API.sessionLookup, request)) as SessionLookupAnswer;
+      return (await this.#ask('POST', ADMIN_API.sessionLookup, looksRight, request)) as SessionLookupAnswer;
     } catch (error) {
-      if (error instanceof GatewayRefusal && error.httpStatus === 404) return undefined;
+      if (error instanceof GatewayRefusal && error.code === 'NOT_FOUND') return undefined;
       throw error;
     }
   }
 
   /** Names the backends that there are when there is none of that name. */
-  async #askAbout(backend: string, method: string, path: string, body?: object): Promise<unknown> {
+  async #askAbout(backend: string, method: string, path: string, body?: object): Promise<StateAnswer> {
+    const looksRight = ({ adminState }: Partial<StateAnswer>) => typeof adminState === 'string';
     try {
-      return await this.#ask(method, path, body);
+      return (await this.#ask(method, path, looksRight, body)) as StateAnswer;
     } catch (error) {
-      if (!(error instanceof GatewayRefusal) || error.httpStatus !== 404) throw error;
+      if (!(error instanceof GatewayRefusal) || error.code !== 'NOT_FOUND') throw error;
       const { pools } = await this.status();
       const known = pools.flatMap((pool) => pool.backends.map(({ id }) => `${id} (${pool.name})`));
       if (known.length === 0) throw error;
@@ -67,26 +72,43 @@ export class AdminClient {
     }
   }
 
-  async #ask(method: string, path: string, body?: object): Promise<unknown> {
+  /**
+   * @param looksRight - whether an answer of 2xx is what was asked for: any server may have something at this path
+   */
+  async #ask(
+    method: string,
+    path: string,
+    looksRight: (answer: object) => boolean,
+    body?: object,
+  ): Promise<object> {
     const { response, text } = await this.#send(method, path, body);
-    if (response.status === 401 || response.status === 403) {
-      throw new CommandError(
-        this.#token === undefined
-          ? `The gateway at ${this.url} wants a token: set STICKSHIFT_ADMIN_TOKEN to its gateway.admin.token.`
-          : `The gateway at ${this.url} refuses this token: is STICKSHIFT_ADMIN_TOKEN its gateway.admin.token?`,
-      );
+    const answer = parseJson(text);
+    if (response.ok) {
+      if (isObject(answer) && looksRight(answer)) return answer;
+      throw this.#noGateway(response.status);
     }
-    let answer: unknown;
-    try {
-      answer = JSON.parse(text);
-    } catch (error) {
-      throw new CommandError(
-        `What answers at ${this.url} is no admin API of a gateway (status ${response.status}, not JSON): set --admin to it.`,
-        { cause: error },
-      );
-    }
-    if (response.ok) return answer;
-    throw new GatewayRefusal(response.status, (answer as Partial<ApiErrorBody>).error);
+    const refusal = refusalIn(answer);
+    // Others, such as agents, refuse in the same words.
+    const isUnsure = refusal?.code === 'UNAUTHORIZED' || refusal?.code === 'NOT_FOUND';
+    if (!refusal || (isUnsure && !(await this.#isGateway()))) throw this.#noGateway(response.status);
+    if (refusal.code !== 'UNAUTHORIZED') throw new GatewayRefusal(refusal);
+    throw new CommandError(
+      this.#token === undefined
+        ? `The gateway at ${this.url} wants a token: set STICKSHIFT_ADMIN_TOKEN to its gateway.admin.token.`
+        : `The gateway at ${this.url} refuses this token: is STICKSHIFT_ADMIN_TOKEN its gateway.admin.token?`,
+    );
+  }
+
+  /** A gateway says in its own words that it is alive, and says it to everybody. */
+  async #isGateway(): Promise<boolean> {
+    const answer = parseJson((await this.#send('GET', ADMIN_API.health)).text);
+    return isObject(answer) && 'alive' in answer;
+  }
+
+  #noGateway(status: number): CommandError {
+    return new CommandError(
+      `What answers at ${this.url} is no admin API of a gateway (status ${status}): set --admin to it.`,
+    );
   }
 
   async #send(method: string, path: string, body?: object): Promise<{ response: Response; text: string }> {
@@ -111,16 +133,27 @@ export class AdminClient {
   }
 }
 
+type Refusal = Pick<ApiErrorBody['error'], 'code' | 'message'>;
+
 /** The gateway understood, and said no. */
 class GatewayRefusal extends CommandError {
-  readonly httpStatus: number;
+  readonly code: string;
 
-  constructor(httpStatus: number, error: ApiErrorBody['error'] | undefined) {
-    super(
-      error ? `The gateway answers ${error.code}: ${error.message}` : `The gateway answers ${httpStatus}.`,
-    );
-    this.httpStatus = httpStatus;
+  constructor({ code, message }: Refusal) {
+    super(`The gateway answers ${code}: ${message}`);
+    this.code = code;
   }
+}
+
+/** What an answer refuses with, if it has the form that a gateway's refusals have. */
+function refusalIn(answer: unknown): Refusal | undefined {
+  const { error } = isObject(answer) ? (answer as { error?: unknown }) : {};
+  const { code, message } = isObject(error) ? (error as Partial<Record<keyof Refusal, unknown>>) : {};
+  return typeof code === 'string' && typeof message === 'string' ? { code, message } : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 function reasonOf(error: unknown): string {

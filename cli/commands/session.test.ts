@@ -56,6 +56,20 @@ Expires      in 23 min
     assert.equal(json.stdout, 'null\n');
   });
 
+  test('does not take a 404 of something else for "absent"', async () => {
+    for (const [answer, health] of [
+      [{ error: 'Not Found' }, { alive: true }],
+      [refusal('NO_POOL', 'No application is served at this address.'), { alive: true }],
+      [refusal('NOT_FOUND', 'there is no such path'), { status: 'ok' }],
+    ] as const) {
+      await using gateway = await startScriptedGateway(() => [404, answer], { health });
+      const terminal = new RecordingTerminal();
+      assert.equal(await runCli(['session', 'abc', '--json', '--admin', gateway.url], terminal), 1);
+      assert.equal(terminal.stdout, '');
+      assert.doesNotMatch(terminal.stderr, /no record/);
+    }
+  });
+
   test('does not take "cannot tell" for "absent"', async () => {
     await using gateway = await startScriptedGateway(() => [503, refusal('STORE_UNREACHABLE', 'no store')]);
     const terminal = new RecordingTerminal();

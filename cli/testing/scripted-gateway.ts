@@ -1,11 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type {
-  BackendStatus,
-  DrainProgress,
-  GatewayReport,
-  StatusAnswer,
+import {
+  ADMIN_API,
+  type BackendStatus,
+  type DrainProgress,
+  type GatewayReport,
+  type StatusAnswer,
 } from '../../gateway/admin-api/admin-api-types.ts';
 
 export interface AdminRequest {
@@ -17,8 +18,15 @@ export interface AdminRequest {
 
 type Answer = readonly [status: number, body: unknown];
 
-/** An admin API that answers as a test says, and keeps what it was asked. */
-export async function startScriptedGateway(answer: (request: AdminRequest) => Answer) {
+/**
+ * An admin API that answers as a test says, and keeps what it was asked.
+ *
+ * @param health - what it says to whoever asks whether it is alive; that is not kept. Default: what a gateway says
+ */
+export async function startScriptedGateway(
+  answer: (request: AdminRequest) => Answer,
+  { health = { alive: true } }: { health?: object } = {},
+) {
   const requests: AdminRequest[] = [];
   const server = createServer(async (incoming, response) => {
     const body = await text(incoming);
@@ -28,8 +36,9 @@ export async function startScriptedGateway(answer: (request: AdminRequest) => An
       authorization: incoming.headers.authorization,
       body: body === '' ? undefined : JSON.parse(body),
     };
-    requests.push(request);
-    const [status, content] = answer(request);
+    const isProbe = request.path === ADMIN_API.health;
+    if (!isProbe) requests.push(request);
+    const [status, content] = isProbe ? [200, health] : answer(request);
     response
       .writeHead(status, { 'content-type': 'application/json' })
       .end(typeof content === 'string' ? content : JSON.stringify(content));

@@ -146,6 +146,20 @@ describe('stickshift, against a running installation,', () => {
     assert.match(nobody.stderr, /127\.0\.0\.1:9/);
   });
 
+  test('tells what is no gateway from one, and from a session that is not there', async () => {
+    const { agents } = parse(await readFile(configFile, 'utf8')) as ConfigInput;
+    for (const url of [up.gatewayUrl, `http://${agents?.['app-1']?.listen}`]) {
+      for (const args of [['status'], ['session', 'of-nobody', '--json'], ['drain', 'app-1']]) {
+        const { status, stdout, stderr } = await demo.alongside(...args, '--admin', url);
+        assert.deepEqual([status, stdout], [1, '']);
+        assert.match(
+          stderr,
+          /^What answers at \S+ is no admin API of a gateway \(status 40[14]\): set --admin/,
+        );
+      }
+    }
+  });
+
   test('config check passes the file that runs it, and names what is wrong with another', async () => {
     const good = await demo.alongside('config', 'check', configFile, '--json');
     assert.deepEqual([good.status, (JSON.parse(good.stdout) as { valid: boolean }).valid], [0, true]);
