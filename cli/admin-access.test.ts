@@ -11,19 +11,26 @@ import { refusal, startScriptedGateway, statusOf } from './testing/scripted-gate
 const TOKEN = 'a token of sixteen';
 const directory = mkdtempSync(join(tmpdir(), 'stickshift-admin-'));
 after(() => rmSync(directory, { recursive: true }));
-const config = join(directory, 'stickshift.yaml');
-writeFileSync(
-  config,
-  JSON.stringify({ secret: 'x'.repeat(32), gateway: { admin: { listen: '0.0.0.0:8999', token: TOKEN } } }),
-);
+function configFile(name: string, admin: object): string {
+  const path = join(directory, name);
+  writeFileSync(path, JSON.stringify({ secret: 'x'.repeat(32), gateway: { admin } }));
+  return path;
+}
+const config = configFile('stickshift.yaml', { listen: '0.0.0.0:8999', token: TOKEN });
 const broken = join(directory, 'broken.yaml');
 writeFileSync(broken, 'secret: x\n');
 
 describe('the gateway that a command talks to', () => {
-  test('is the one that is named, by option before environment', async () => {
+  test('is the one that is named: by --admin, else by --config, else by the environment', async () => {
     const env = { STICKSHIFT_ADMIN_URL: 'http://environment:1', STICKSHIFT_CONFIG: config };
+    assert.equal((await connectToGateway({ admin: 'option:2', config }, env)).url, 'http://option:2');
+    assert.equal((await connectToGateway({ config }, env)).url, 'http://127.0.0.1:8999');
     assert.equal((await connectToGateway({}, env)).url, 'http://environment:1');
-    assert.equal((await connectToGateway({ admin: 'option:2' }, env)).url, 'http://option:2');
+  });
+
+  test('is never another one than that of the file that was typed', async () => {
+    const env = { STICKSHIFT_ADMIN_URL: 'http://environment:1', STICKSHIFT_ADMIN_TOKEN: 'another' };
+    await assert.rejects(connectToGateway({ config: broken }, env), /expected at least 32 characters/);
   });
 
   test('is else the one of the configuration, on this machine where it listens everywhere', async () => {
@@ -44,6 +51,20 @@ describe('the gateway that a command talks to', () => {
     const options = { admin: gateway.url, config };
     await (await connectToGateway(options, {})).status();
     await (await connectToGateway(options, { STICKSHIFT_ADMIN_TOKEN: 'another' })).status();
+    assert.deepEqual(
+      gateway.requests.map(({ authorization }) => authorization),
+      [`Bearer ${TOKEN}`, 'Bearer another'],
+    );
+  });
+
+  test('gets the token of a file that was typed, and not that of the environment’s gateway', async () => {
+    await using gateway = await startScriptedGateway(() => [200, statusOf()]);
+    const listen = new URL(gateway.url).host;
+    const itsConfig = configFile('its.yaml', { listen, token: TOKEN });
+    const withoutToken = configFile('no-token.yaml', { listen });
+    const env = { STICKSHIFT_ADMIN_URL: 'http://environment:1', STICKSHIFT_ADMIN_TOKEN: 'another' };
+    await (await connectToGateway({ config: itsConfig }, env)).status();
+    await (await connectToGateway({ config: withoutToken }, env)).status();
     assert.deepEqual(
       gateway.requests.map(({ authorization }) => authorization),
       [`Bearer ${TOKEN}`, 'Bearer another'],

@@ -20,11 +20,13 @@ export function withAdminOptions(command: Command): Command {
 }
 
 /**
- * Finds the gateway: by option, by environment, by the configuration file where there is one, else at the default address.
- * A configuration that is broken is no obstacle for somebody who has named the gateway.
+ * Finds the gateway: by `--admin`, by `--config`, by STICKSHIFT_ADMIN_URL, by the configuration file where there is one, else at
+ * the default address. A configuration that is broken is no obstacle for somebody who has named the gateway.
  */
 export async function connectToGateway(options: AdminOptions, env: NodeJS.ProcessEnv): Promise<AdminClient> {
-  const named = options.admin ?? (env.STICKSHIFT_ADMIN_URL || undefined);
+  // What is typed is meant for this command; what the environment says was set for all of them, perhaps long ago.
+  const byFile = options.admin === undefined && options.config !== undefined;
+  const named = byFile ? undefined : (options.admin ?? (env.STICKSHIFT_ADMIN_URL || undefined));
   const token = env.STICKSHIFT_ADMIN_TOKEN || undefined;
   if (named !== undefined && token !== undefined) return new AdminClient({ url: adminUrl(named), token });
 
@@ -37,8 +39,14 @@ export async function connectToGateway(options: AdminOptions, env: NodeJS.Proces
   const admin = config?.gateway.admin;
   return new AdminClient({
     url: adminUrl(named ?? (admin ? localUrl(admin.listen) : DEFAULT_ADMIN_URL)),
-    token: token ?? admin?.token,
+    // The environment's token belongs to the environment's gateway, which is perhaps another one than this file's.
+    token: byFile ? (admin?.token ?? token) : (token ?? admin?.token),
   });
+}
+
+/** Ends a line about what a gateway was told: which one it was, unless it is the one that everybody expects. */
+export function whichGateway({ url }: AdminClient): string {
+  return url === DEFAULT_ADMIN_URL ? '' : ` (gateway at ${url})`;
 }
 
 async function configIfThere(path: string | undefined, env: NodeJS.ProcessEnv): Promise<Config | undefined> {

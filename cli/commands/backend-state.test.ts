@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DrainProgress } from '../../gateway/admin-api/admin-api-types.ts';
+import { whichGateway } from '../admin-access.ts';
+import { AdminClient } from '../admin-client.ts';
 import { runCli } from '../program.ts';
 import { RecordingTerminal } from '../testing/recording-terminal.ts';
 import {
@@ -32,7 +34,10 @@ describe('stickshift drain', () => {
     await using gateway = await drainingThrough(drainProgress({ deadlineAt: Date.now() + 30_000 }));
     const { status, stdout } = await run(gateway, 'drain', 'app-1', '--deadline', '30s', '--pool', 'shop');
     assert.equal(status, 0);
-    assert.match(stdout, /^app-1 gets no new clients; its sessions move within (29|30) s\. .*--wait\.\n$/);
+    assert.match(
+      stdout,
+      /^app-1 gets no new clients; its sessions move within (29|30) s\. .*--wait\. \(gateway at http:\S+\)\n$/,
+    );
     const [request] = gateway.requests;
     assert.equal(request?.method, 'POST');
     assert.equal(request?.path, '/v1/backends/app-1/state');
@@ -52,7 +57,7 @@ describe('stickshift drain', () => {
     assert.equal(status, 0);
     assert.equal(
       stdout,
-      'app-1: drained in 4.2 s; 14 sessions saved and released, nothing in flight. It can be stopped.\n',
+      `app-1: drained in 4.2 s; 14 sessions saved and released, nothing in flight. It can be stopped. (gateway at ${gateway.url})\n`,
     );
     assert.match(stderr, /^app-1: draining; 10 sessions released, 4 left/);
     assert.equal(gateway.requests.at(-1)?.path, '/v1/backends/app-1/drain?pool=shop');
@@ -103,11 +108,17 @@ describe('stickshift ready and stickshift maintenance', () => {
     await using gateway = await drainingThrough(undefined);
     const { status, stdout } = await run(gateway, 'ready', 'app-1');
     assert.equal(status, 0);
-    assert.equal(stdout, 'app-1 is ready.\n');
+    assert.equal(stdout, `app-1 is ready. (gateway at ${gateway.url})\n`);
     await run(gateway, 'maintenance', 'app-1');
     assert.deepEqual(
       gateway.requests.map(({ body }) => body),
       [{ state: 'ready' }, { state: 'maintenance' }],
     );
+  });
+
+  test('say which gateway it was, unless it is the one that everybody expects', () => {
+    const of = (url: string) => whichGateway(new AdminClient({ url, token: undefined }));
+    assert.equal(of('http://127.0.0.1:8081'), '');
+    assert.equal(of('http://127.0.0.1:18081'), ' (gateway at http://127.0.0.1:18081)');
   });
 });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../../config/units.ts';
 import type { AdminState, DrainProgress, StateAnswer } from '../../gateway/admin-api/admin-api-types.ts';
-import { type AdminOptions, connectToGateway, withAdminOptions } from '../admin-access.ts';
+import { type AdminOptions, connectToGateway, whichGateway, withAdminOptions } from '../admin-access.ts';
 import type { AdminClient } from '../admin-client.ts';
 import type { CommandContext } from '../command-context.ts';
 import { describeDrain } from '../drain-report.ts';
@@ -66,7 +66,9 @@ async function changeState(
     ...(deadlineMs !== undefined && { deadlineMs }),
   });
   if (options.wait) answer = await untilEnded(answer, gateway, options.json ? undefined : terminal);
-  terminal.out(options.json ? `${JSON.stringify(answer)}\n` : `${describe(answer)}\n`);
+  terminal.out(
+    options.json ? `${JSON.stringify(answer)}\n` : `${describe(answer)}${whichGateway(gateway)}\n`,
+  );
   return answer.drain?.state === 'incomplete' ? EXIT.failed : EXIT.ok;
 }
 

@@ -101,7 +101,10 @@ describe('stickshift, against a running installation,', () => {
     assert.equal(status, 0);
     assert.match(
       stdout,
-      new RegExp(`^${drained}: drained in .*saved and released.*It can be stopped\\.$`, 'm'),
+      new RegExp(
+        `^${drained}: drained in .*saved and released.*It can be stopped\\. \\(gateway at http:\\S+\\)$`,
+        'm',
+      ),
     );
 
     const { pools } = await json<StatusAnswer>('status');
@@ -132,7 +135,7 @@ describe('stickshift, against a running installation,', () => {
     );
     assert.notEqual((await cartOf(cookie)).server, server);
     const { status, stdout } = await stickshift('ready', server);
-    assert.deepEqual([status, stdout], [0, `${server} is ready.\n`]);
+    assert.deepEqual([status, stdout], [0, `${server} is ready. (gateway at ${up.adminUrl})\n`]);
   });
 
   test('says with status 1 and a word of advice what is not there', async () => {
