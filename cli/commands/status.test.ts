@@ -31,15 +31,11 @@ shop  app-two  ready  up            112       340              3        0       
 
   test('says what is down, and that nobody takes new clients', () => {
     const down = { up: false, accepting: false };
+    const unreachable = { state: 'unreachable', code: 'AGENT_UNREACHABLE' } as const;
     const text = show(
       backendStatus({ ...down, id: 'a', appUp: false }),
-      backendStatus({
-        ...down,
-        id: 'b',
-        agentUp: false,
-        agent: { state: 'unreachable', code: 'AGENT_UNREACHABLE' },
-      }),
-      backendStatus({ ...down, id: 'c', appUp: false, agentUp: false }),
+      backendStatus({ ...down, id: 'b', agentUp: false, agent: unreachable }),
+      backendStatus({ ...down, id: 'c', appUp: false, agentUp: false, agent: unreachable }),
       backendStatus({ ...down, id: 'd', ejectedUntil: NOW + 3_000 }),
     );
     assert.match(text, /0 of 4 backends up/);
@@ -49,6 +45,23 @@ shop  app-two  ready  up            112       340              3        0       
     assert.match(text, /^shop {2}d .* EJECTED for 3\.0 s /m);
     assert.match(text, /^b: its agent at http:\/\/agent-1\/ cannot be asked \(AGENT_UNREACHABLE\)$/m);
     assert.match(text, /^shop: NO BACKEND TAKES NEW CLIENTS$/m);
+  });
+
+  test('does not call an agent down that answers', () => {
+    const down = { up: false, accepting: false, agentUp: false };
+    const { agent } = backendStatus();
+    assert.ok(agent.state === 'ok');
+    const waiting = { ...agent, ready: false, reason: 'waiting for the app' };
+    const text = show(
+      backendStatus({ ...down, id: 'a', appUp: false, agent: waiting }),
+      backendStatus({ ...down, id: 'b', agent: waiting }),
+      // It has come back since the gateway's last check.
+      backendStatus({ ...down, id: 'c' }),
+    );
+    assert.match(text, /^shop {2}a .* DOWN: app {2,}/m);
+    assert.match(text, /^a: its agent is not ready: waiting for the app$/m);
+    assert.match(text, /^shop {2}b .* DOWN: agent not ready {2,}/m);
+    assert.match(text, /^shop {2}c .* DOWN: agent {2,}/m);
   });
 
   test('says how many workers serve clients, where there are several', () => {

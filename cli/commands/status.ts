@@ -78,10 +78,11 @@ function row(backend: BackendStatus, now: number): string[] {
 }
 
 function health(backend: BackendStatus, now: number): string {
-  if (!backend.appUp && !backend.agentUp) return 'DOWN: app and agent';
-  if (!backend.appUp) return 'DOWN: app';
-  if (!backend.agentUp) return 'DOWN: agent';
-  const { ejectedUntil = 0 } = backend;
+  const { appUp, agentUp, agent, ejectedUntil = 0 } = backend;
+  const answers = agent.state === 'ok';
+  // An agent that answers is not what is dead: without its app it can but say that it is not ready.
+  if (!appUp) return agentUp || answers ? 'DOWN: app' : 'DOWN: app and agent';
+  if (!agentUp) return answers && !agent.ready ? 'DOWN: agent not ready' : 'DOWN: agent';
   if (ejectedUntil > now) return `EJECTED for ${readableDuration(ejectedUntil - now)}`;
   return backend.up ? 'up' : 'DOWN';
 }
