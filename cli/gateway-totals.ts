@@ -7,9 +7,8 @@ export function gatewayTotals(gateway: GatewayReport): string[] {
   const lines = [...workers(gateway), ...heldAnswers(gateway)];
   const { clean, possiblyLost, tooOld } = takeovers;
   if (clean + possiblyLost + tooOld > 0) {
-    const lost =
-      possiblyLost > 0 ? `${possiblyLost} POSSIBLY LOST A CHANGE` : 'none lost anything that it knows of';
-    lines.push(`Takeovers: ${clean} clean, ${lost}, ${tooOld} refused as too old`);
+    const lost = possiblyLost > 0 ? 'POSSIBLY LOST A CHANGE' : 'possibly lost a change';
+    lines.push(`Takeovers: ${clean} clean, ${possiblyLost} ${lost}, ${tooOld} refused as too old`);
   }
   if (storeSettlingMs > 0) {
     const time = readableDuration(storeSettlingMs);
@@ -31,7 +30,7 @@ function heldAnswers({ held, holdTimeMs, unprotected, errors }: GatewayReport): 
   if (count + overflowed === 0) return [];
   const parts = [`${released} sent after their commit`];
   if (accepted > 0) parts.push(`${accepted} before it (async)`);
-  if (atRisk > 0) parts.push(`${atRisk} AT RISK (from the journal)`);
+  if (atRisk > 0) parts.push(`${atRisk} from the journal while the store was away`);
   if (overflowed > 0) parts.push(`${overflowed} too large to hold`);
   if (unprotected > 0) parts.push(`${unprotected} of unprotected sessions`);
   if (withheld > 0) parts.push(`${withheld} withheld${reasons(errors)}`);

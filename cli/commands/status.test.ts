@@ -125,10 +125,18 @@ shop  app-two  ready  up            112       340              3        0       
     const text = formatStatus(status, 'http://gw', NOW);
     assert.match(
       text,
-      /^Held answers: 1200 sent after their commit, 3 AT RISK \(from the journal\), 1 too large to hold, 5 withheld \(4 fenced, 1 unknown\); held for 2 ms on average$/m,
+      /^Held answers: 1200 sent after their commit, 3 from the journal while the store was away, 1 too large to hold, 5 withheld \(4 fenced, 1 unknown\); held for 2 ms on average$/m,
     );
     assert.match(text, /^Takeovers: 5 clean, 1 POSSIBLY LOST A CHANGE, 0 refused as too old$/m);
     assert.match(text, /^The store has been restarted .* for 3\.1 s more, no session is taken over$/m);
+  });
+
+  test('is as plain about takeovers that lost nothing', () => {
+    const gateway = gatewayReport({ takeovers: { clean: 1, possiblyLost: 0, tooOld: 0 } });
+    assert.match(
+      formatStatus({ ...statusOf(backendStatus()), gateway }, 'http://gw', NOW),
+      /^Takeovers: 1 clean, 0 possibly lost a change, 0 refused as too old$/m,
+    );
   });
 
   test('tells how far a drain is', () => {
