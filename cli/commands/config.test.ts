@@ -17,10 +17,10 @@ function file(name: string, content: string): string {
   return path;
 }
 
-const good = file(
-  'good.yaml',
-  `secret: ${'x'.repeat(32)}\nstore: { url: "redis://user:hunter2@redis:6379" }\n`,
-);
+const secret = `secret: ${'x'.repeat(32)}\n`;
+const pools =
+  'pools: { shop: { session: { cookie: sid }, backends: { a: { url: "http://a", agent: "http://a:9090" } } } }\n';
+const good = file('good.yaml', `${secret}store: { url: "redis://user:hunter2@redis:6379" }\n${pools}`);
 const bad = file('bad.yaml', 'secret: x\ngatewey: {}\n');
 
 describe('stickshift config check', () => {
@@ -31,6 +31,25 @@ describe('stickshift config check', () => {
     assert.match(terminal.stdout, /Store +redis:\/\/\*\*\*@redis:6379$/m);
     assert.match(terminal.stdout, /Environment +STICKSHIFT_GATEWAY_LISTEN$/m);
     assert.doesNotMatch(terminal.stdout, /xxx|hunter2/);
+    assert.equal(terminal.stderr, '');
+  });
+
+  test('warns of a file without pools, with which no gateway starts, and ends with status 0', async () => {
+    const empty = file('empty.yaml', secret);
+    const message = 'no pool is configured; a gateway will not start with this file';
+    const terminal = new RecordingTerminal({ env: {} });
+    assert.equal(await runCli(['config', 'check', empty], terminal), 0);
+    assert.match(terminal.stderr, new RegExp(`^warning: .*empty\\.yaml:1:1 {2}${message}\n$`));
+    assert.match(terminal.stdout, /empty\.yaml is valid\.$/m);
+
+    const script = new RecordingTerminal({ env: {} });
+    assert.equal(await runCli(['config', 'check', empty, '--json'], script), 0);
+    const { valid, warnings } = JSON.parse(script.stdout);
+    assert.deepEqual(
+      [valid, warnings.map((warning: { message: string }) => warning.message)],
+      [true, [message]],
+    );
+    assert.equal(script.stderr, '');
   });
 
   test('says for each pool how many backends it has, its durability, and how many routes differ from it', async () => {
@@ -73,7 +92,7 @@ describe('stickshift config check of certificates', () => {
   /** A configuration with these, each in a line of its own. */
   function withCertificates(name: string, pairs: readonly (readonly [cert: string, key: string])[]): string {
     const lines = pairs.map(([cert, key]) => `      - { cert: "${cert}", key: "${key}" }\n`);
-    return file(name, `secret: ${'x'.repeat(32)}\ngateway:\n  tls:\n    certificates:\n${lines.join('')}`);
+    return file(name, `${secret}gateway:\n  tls:\n    certificates:\n${lines.join('')}${pools}`);
   }
 
   function pair(name: string, options: Parameters<typeof testCertificate>[0]): [cert: string, key: string] {

@@ -24,7 +24,8 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
       const { ConfigError, problemAsLine } = await import('../../config/problems.ts');
       try {
         const loaded = loadConfig({ path: file ?? options.config, env: terminal.env });
-        const { lines, warnings } = await certificates(loaded);
+        const { lines, warnings: ofCertificates } = await certificates(loaded);
+        const warnings = [...withoutPools(loaded), ...ofCertificates];
         if (options.json) {
           const { file, variables } = loaded;
           terminal.out(`${JSON.stringify({ valid: true, file, variables, warnings })}\n`);
@@ -66,6 +67,13 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
       const { config } = loadConfig({ path: options.config, env: terminal.env });
       terminal.out(`${deriveSecrets(config.secret).agentToken}\n`);
     });
+}
+
+/** No mistake in itself: such a file does to print the agent token. */
+function withoutPools({ config, locate }: LoadedConfig): Problem[] {
+  if (Object.keys(config.pools).length > 0) return [];
+  const message = 'no pool is configured; a gateway will not start with this file';
+  return [{ origin: locate(['pools']), key: '', message }];
 }
 
 /**
