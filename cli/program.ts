@@ -8,6 +8,7 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addGatewayCommand } from './commands/gateway.ts';
 import { addSessionCommand } from './commands/session.ts';
 import { addStatusCommand } from './commands/status.ts';
+import { errorText } from './error-text.ts';
 import { CommandError, EXIT } from './exit-status.ts';
 import type { Terminal } from './terminal.ts';
 import { packageVersion } from './version.ts';
@@ -65,7 +66,7 @@ function report(error: unknown, terminal: Terminal): number {
     return error.status;
   }
   if (error instanceof StickshiftError) {
-    terminal.err(`${error.message}\n`);
+    terminal.err(`${errorText(error)}\n`);
     return error.code === 'CONFIG_INVALID' ? EXIT.usage : EXIT.failed;
   }
   // Not foreseen: whoever mends it needs the stack.

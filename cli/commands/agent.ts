@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
+import type { Logger } from 'pino';
 import { didYouMean } from '../../config/closest.ts';
 import type { Config } from '../../config/schema.ts';
+import { StickshiftError } from '../../protocol/errors.ts';
 import type { CommandContext } from '../command-context.ts';
-import { CommandError, EXIT } from '../exit-status.ts';
+import { logFatal } from '../log-fatal.ts';
 
 /** Above the time that a stopping agent takes at most to save what is dirty. */
 const STOP_WITHIN_MS = 15_000;
@@ -29,20 +31,33 @@ async function runAgent(
 ): Promise<number> {
   const { env } = context.terminal;
   // Loaded here, so that the other commands start without all of it.
-  const [{ loadConfig }, { createLogger, logLevelFrom }, { startTelemetry }] = await Promise.all([
+  const [{ loadConfig }, { createLogger, logLevelFrom }] = await Promise.all([
     import('../../config/load.ts'),
     import('../../telemetry/logger.ts'),
-    import('../../telemetry/start-telemetry.ts'),
   ]);
-  const { config, file, variables } = loadConfig({ path, env });
-  const { name, agent, backend, application, urls, appCheck } = chooseAgent(
-    config,
-    wanted ?? env.STICKSHIFT_AGENT,
+  const level = await logFatal(createLogger({ role: 'agent' }), () => logLevelFrom(env));
+  const named = wanted ?? env.STICKSHIFT_AGENT;
+  // Until the configuration has been read, what it was called by is all that is known of it.
+  const { loaded, chosen } = await logFatal(
+    createLogger({ role: 'agent', ...(named && { name: named }), level }),
+    () => {
+      const loaded = loadConfig({ path, env });
+      return { loaded, chosen: chooseAgent(loaded.config, named) };
+    },
   );
-  const logger = createLogger({ role: 'agent', name, level: logLevelFrom(env) });
+  const logger = createLogger({ role: 'agent', name: chosen.name, level });
+  const { config, file, variables } = loaded;
   logger.info({ version: context.version, file, variables }, 'configuration loaded');
+  return logFatal(logger, () => serve(config, chosen, { logger, context }));
+}
 
+async function serve(
+  config: Config,
+  { name, agent, backend, application, urls, appCheck }: ReturnType<typeof chooseAgent>,
+  { logger, context }: { logger: Logger; context: CommandContext },
+): Promise<number> {
   const [
+    { startTelemetry },
     { openStore },
     { neededReplicas },
     { tracedStore },
@@ -51,6 +66,7 @@ async function runAgent(
     { deriveSecrets },
     { runService },
   ] = await Promise.all([
+    import('../../telemetry/start-telemetry.ts'),
     import('../../store/open-store.ts'),
     import('../../store/needed-replicas.ts'),
     import('../../store/traced-store.ts'),
@@ -64,7 +80,7 @@ async function runAgent(
     serviceName: 'stickshift-agent',
     instanceId: randomUUID(),
     version: context.version,
-    env,
+    env: context.terminal.env,
     logger,
   });
   opened.defer(() => telemetry.shutdown());
@@ -97,20 +113,24 @@ async function runAgent(
   });
 }
 
-/** The cross checks of the configuration have made sure that an agent's pool and backend exist. */
+/**
+ * The cross checks of the configuration have made sure that an agent's pool and backend exist.
+ *
+ * @throws StickshiftError `CONFIG_INVALID`
+ */
 function chooseAgent(config: Config, wanted: string | undefined) {
   const names = Object.keys(config.agents);
   const name = wanted || (names.length === 1 ? names[0] : undefined);
   if (name === undefined) {
     const choice = names.length === 0 ? 'the configuration has none' : `one of ${names.join(', ')}`;
-    throw new CommandError(`Which agent? Name it on the command line: ${choice}.`, { status: EXIT.usage });
+    throw new StickshiftError('CONFIG_INVALID', `which agent? Name it on the command line: ${choice}`);
   }
   const agent = Object.hasOwn(config.agents, name) ? config.agents[name] : undefined;
   const pool = agent && config.pools[agent.pool];
   const backend = agent?.backend ?? name;
   const urls = pool?.backends[backend];
   if (!agent || !urls) {
-    throw new CommandError(`No agent is called "${name}"${didYouMean(name, names)}.`, { status: EXIT.usage });
+    throw new StickshiftError('CONFIG_INVALID', `no agent is called "${name}"${didYouMean(name, names)}`);
   }
   const { path, timeout } = pool.health;
   const appCheck = { url: new URL(path, urls.url), timeout };

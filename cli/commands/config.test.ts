@@ -52,6 +52,12 @@ describe('stickshift config check', () => {
     assert.equal(script.stderr, '');
   });
 
+  test('says by its code that there is no such file', async () => {
+    const terminal = new RecordingTerminal({ env: {} });
+    assert.equal(await runCli(['config', 'check', join(directory, 'missing.yaml')], terminal), 2);
+    assert.match(terminal.stderr, /^CONFIG_INVALID: there is no .*missing\.yaml; name the configuration/);
+  });
+
   test('says for each pool how many backends it has, its durability, and how many routes differ from it', async () => {
     const terminal = new RecordingTerminal({ env: {} });
     const example = join(import.meta.dirname, '..', '..', 'examples', 'stickshift.yaml');

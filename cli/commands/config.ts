@@ -4,6 +4,7 @@ import type { Problem } from '../../config/problems.ts';
 import type { CertificateRemark } from '../../gateway/tls/check-certificates.ts';
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { CommandContext } from '../command-context.ts';
+import { errorText } from '../error-text.ts';
 import { EXIT } from '../exit-status.ts';
 import { counted } from '../readable.ts';
 
@@ -34,15 +35,17 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
           terminal.out(summary(loaded, lines));
         }
       } catch (error) {
-        const { code, message } = asStickshiftError(error);
-        if (code !== 'CONFIG_INVALID') throw error;
+        const failure = asStickshiftError(error);
+        if (failure.code !== 'CONFIG_INVALID') throw error;
         const problems = error instanceof ConfigError ? error.problems : [];
         if (options.json) {
-          terminal.out(`${JSON.stringify({ valid: false, problems, message })}\n`);
+          terminal.out(`${JSON.stringify({ valid: false, problems, message: failure.message })}\n`);
         } else {
           for (const line of problems.map(problemAsLine)) terminal.err(`${line}\n`);
           terminal.err(
-            problems.length > 0 ? `${counted(problems.length, 'problem')} found.\n` : `${message}\n`,
+            problems.length > 0
+              ? `${counted(problems.length, 'problem')} found.\n`
+              : `${errorText(failure)}\n`,
           );
         }
         context.finish(EXIT.usage);

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/schema.ts';
+import type { LogLevel } from '../../telemetry/logger.ts';
 import type { CommandContext } from '../command-context.ts';
+import { logFatal } from '../log-fatal.ts';
 
 /** Beyond `gateway.timeouts.shutdown`, for closing what no client waits for. */
 const STOP_MARGIN_MS = 5_000;
@@ -18,17 +22,26 @@ export function addGatewayCommand(program: Command, context: CommandContext): vo
 async function runGateway(path: string | undefined, context: CommandContext): Promise<number> {
   const { env } = context.terminal;
   // Loaded here, so that the other commands start without all of it.
-  const [{ loadConfig }, { createLogger, logLevelFrom }, { startTelemetry }] = await Promise.all([
+  const [{ loadConfig }, { createLogger, logLevelFrom }] = await Promise.all([
     import('../../config/load.ts'),
     import('../../telemetry/logger.ts'),
-    import('../../telemetry/start-telemetry.ts'),
   ]);
-  const { config, file, variables } = loadConfig({ path, env });
-  const logLevel = logLevelFrom(env);
+  const logLevel = await logFatal(createLogger({ role: 'gateway' }), () => logLevelFrom(env));
   const logger = createLogger({ role: 'gateway', level: logLevel });
-  logger.info({ version: context.version, file, variables }, 'configuration loaded');
+  return logFatal(logger, () => {
+    const loaded = loadConfig({ path, env });
+    const { file, variables } = loaded;
+    logger.info({ version: context.version, file, variables }, 'configuration loaded');
+    return serve(loaded.config, { logger, logLevel, context });
+  });
+}
 
+async function serve(
+  config: Config,
+  { logger, logLevel, context }: { logger: Logger; logLevel: LogLevel; context: CommandContext },
+): Promise<number> {
   const [
+    { startTelemetry },
     { openStore },
     { neededReplicas },
     { tracedStore },
@@ -37,6 +50,7 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     { runService },
     { startGatewayWorker },
   ] = await Promise.all([
+    import('../../telemetry/start-telemetry.ts'),
     import('../../store/open-store.ts'),
     import('../../store/needed-replicas.ts'),
     import('../../store/traced-store.ts'),
@@ -52,7 +66,7 @@ async function runGateway(path: string | undefined, context: CommandContext): Pr
     serviceName: 'stickshift-gateway',
     instanceId,
     version,
-    env,
+    env: context.terminal.env,
     logger,
   });
   opened.defer(() => telemetry.shutdown());
