@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
 import type { ConfigInput } from '../../config/schema.ts';
+import { isAlive } from '../../demo/process-alive.ts';
 import type {
   SessionLookupAnswer,
   StateAnswer,
@@ -185,6 +190,33 @@ describe('stickshift, against a running installation,', () => {
       assert.match(refused.stderr, /drian/);
     }
   });
+});
+
+test('npm start ends with everything that it has started when it is told to', async (t) => {
+  // As in the checkout, but for what the demo leaves in its working directory: somebody's may be running there.
+  const checkout = join(import.meta.dirname, '..', '..');
+  const directory = await mkdtemp(join(tmpdir(), 'stickshift-start-'));
+  t.after(() => rm(directory, { recursive: true }));
+  await copyFile(join(checkout, 'package.json'), join(directory, 'package.json'));
+  await symlink(join(checkout, 'bin'), join(directory, 'bin'));
+
+  const npm = spawn('npm', ['start', '--silent', '--', '--json', '--port', '0', '--admin-port', '0'], {
+    cwd: directory,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(npm, 'exit');
+  const [line] = (await Promise.race([
+    once(createInterface({ input: npm.stdout }), 'line'),
+    ended.then(() => assert.fail('it ended before it was up')),
+  ])) as [string];
+  const pids = Object.values((JSON.parse(line) as DemoIsUp).processes);
+  t.after(() => {
+    for (const pid of pids.filter(isAlive)) process.kill(pid, 'SIGKILL');
+  });
+  assert.equal(pids.length, 7);
+  npm.kill('SIGTERM');
+  await ended;
+  await eventually('all of them are gone', () => !pids.some(isAlive));
 });
 
 describe('/metrics', () => {
