@@ -1,14 +1,25 @@
 import type { GatewayReport } from '../gateway/admin-api/admin-api-types.ts';
 import { readableDuration } from './readable.ts';
 
-/** What a gateway has counted since its start, a line each for what there was any of. */
-export function gatewayTotals(gateway: GatewayReport): string[] {
-  const { takeovers, storeSettlingMs } = gateway;
+/**
+ * What a gateway has counted since its start, and what ails it, a line each for what there was any of.
+ *
+ * @param now - milliseconds since 1970
+ */
+export function gatewayTotals(gateway: GatewayReport, now: number): string[] {
+  const { takeovers, storeFailure, storeSettlingMs } = gateway;
   const lines = [...workers(gateway), ...heldAnswers(gateway)];
   const { clean, possiblyLost, tooOld } = takeovers;
   if (clean + possiblyLost + tooOld > 0) {
     const lost = possiblyLost > 0 ? 'POSSIBLY LOST A CHANGE' : 'possibly lost a change';
     lines.push(`Takeovers: ${clean} clean, ${possiblyLost} ${lost}, ${tooOld} refused as too old`);
+  }
+  if (storeFailure) {
+    const { code, since } = storeFailure;
+    const time = readableDuration(now - since);
+    lines.push(
+      `This gateway cannot reach the store (${code}) for ${time}: sessions to be looked up or moved get 503, drain and ready are refused`,
+    );
   }
   if (storeSettlingMs > 0) {
     const time = readableDuration(storeSettlingMs);

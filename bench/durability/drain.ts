@@ -20,7 +20,8 @@ export async function measureDrain(
 ): Promise<Drain> {
   await using cleanup = new AsyncDisposableStack();
   const redis = cleanup.use(await startRedis(0));
-  const installation = cleanup.use(await startInstallation({ storeUrl: redis.url, gateways }));
+  // The other one is there to take over: with nobody else, a drain releases nothing.
+  const installation = cleanup.use(await startInstallation({ storeUrl: redis.url, gateways, servers: 2 }));
   const load = cleanup.use(await SessionLoad.start());
   const [gateway] = installation.gateways;
   const [server] = installation.servers;
@@ -28,7 +29,9 @@ export async function measureDrain(
   await load.run({ do: 'fill', port: server.app.port, connections, sessions });
   await allCommitted(server.agent, sessions);
   for (const each of installation.gateways) {
-    await eventually('the gateway sees the server up', async () => (await backendStatus(each, server.id)).up);
+    for (const { id } of installation.servers) {
+      await eventually('the gateway sees the server up', async () => (await backendStatus(each, id)).up);
+    }
   }
 
   await setBackendState(gateway, server.id, 'drain');

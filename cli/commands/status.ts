@@ -49,7 +49,7 @@ export function formatStatus(status: StatusAnswer, url: string, now: number): st
       .map(({ name }) => `${name}: NO BACKEND TAKES NEW CLIENTS`),
     ...backends.flatMap((backend) => notesOn(backend, now)),
   ];
-  return [head, table, lines(gatewayTotals(status.gateway)), lines(notes)]
+  return [head, table, lines(gatewayTotals(status.gateway, now)), lines(notes)]
     .filter((part) => part !== '')
     .join('\n');
 }

@@ -107,7 +107,8 @@ export class Drain {
    * sent away.
    */
   get #isLast(): boolean {
-    return this.#reason === 'drain' && !this.#parts.hasSuccessor(this.#backend);
+    const goesOn = this.#reason === 'drain' && this.#backend.isUp(Date.now());
+    return goesOn && !this.#parts.hasSuccessor(this.#backend);
   }
 
   /** Every gateway knows of the drain by now. */

@@ -31,6 +31,7 @@ async function setUp(t: TestContext, held: string[], state: AdminState = 'drain'
   });
   const backend = testBackend({ agentUrl: agent.url });
   backend.adminState = state;
+  backend.appUp = backend.agentUp = true;
   const agentClient = createAgentClient({ token: 'the-token', timeoutMs: 5_000 });
   const log = recordedLog();
   let onClose: () => void = () => undefined;
@@ -114,6 +115,15 @@ describe('a drain', () => {
     assert.partialDeepStrictEqual(await ended(), { state: 'incomplete', released: 0, isLast: true });
     assert.deepEqual(closed, []);
     assert.equal(log.matching(/no other backend accepts clients/).length, 1);
+  });
+
+  test('of a backend that is down itself does not say that it goes on serving', async (t) => {
+    const { drains, backend, world } = await setUp(t, ids(5));
+    world.hasSuccessor = false;
+    drains.start(backend, LONG);
+    assert.equal(drains.progress(backend)?.isLast, true);
+    backend.appUp = false;
+    assert.equal(drains.progress(backend)?.isLast, undefined);
   });
 
   test('for maintenance releases everything, whoever else is there', async (t) => {
