@@ -23,6 +23,14 @@ describe('listening', () => {
     });
   });
 
+  test('at an address that is not this machine’s is refused, naming the setting', async (t) => {
+    // RFC 5737, for documentation: nobody has it.
+    await assert.rejects(listen(serverOf(t), '192.0.2.1:8080', 'gateway.listen'), {
+      code: 'CONFIG_INVALID',
+      message: /at 192\.0\.2\.1:8080 .*EADDRNOTAVAIL.*; set gateway\.listen to another address/,
+    });
+  });
+
   test('at one port together is what two servers can do only if both want it', async (t) => {
     const shared = await listen(serverOf(t), '127.0.0.1:0', 'gateway.listen', { reusePort: true });
     assert.equal(await listen(serverOf(t), shared, 'gateway.listen', { reusePort: true }), shared);

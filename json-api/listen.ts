@@ -2,6 +2,9 @@ import type { AddressInfo, Server } from 'node:net';
 import { splitAddress } from '../config/listen-address.ts';
 import { StickshiftError } from '../protocol/errors.ts';
 
+/** A port that takes more rights, an address that is not this machine's, a name that nobody knows. */
+const NOT_TO_BE_HAD: ReadonlySet<string> = new Set(['EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']);
+
 /**
  * Has a server listen at `host:port`; resolves with the address it got, whose port is another one than asked for where that
  * was 0. An IPv6 host stands in brackets.
@@ -9,7 +12,7 @@ import { StickshiftError } from '../protocol/errors.ts';
  * @param option - the configuration key that names the address, for the error
  * @param sharing.reusePort - servers of several threads listen there, and each gets its share of the
  * connections
- * @throws StickshiftError `PORT_IN_USE`; `CONFIG_INVALID` where ports cannot be shared
+ * @throws StickshiftError `PORT_IN_USE`; `CONFIG_INVALID` where nobody can listen, or ports cannot be shared
  */
 export function listen(
   server: Server,
@@ -22,6 +25,10 @@ export function listen(
     const onError = (error: NodeJS.ErrnoException) => {
       if (reusePort && error.code === 'ENOTSUP') {
         const reason = 'threads cannot share a port on this system; set gateway.workers to 1';
+        return reject(new StickshiftError('CONFIG_INVALID', reason, { cause: error }));
+      }
+      if (NOT_TO_BE_HAD.has(error.code ?? '')) {
+        const reason = `nobody may listen at ${address} here (${error.code}); set ${option} to another address`;
         return reject(new StickshiftError('CONFIG_INVALID', reason, { cause: error }));
       }
       if (error.code !== 'EADDRINUSE') return reject(error);
