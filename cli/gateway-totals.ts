@@ -18,7 +18,7 @@ export function gatewayTotals(gateway: GatewayReport, now: number): string[] {
     const { code, since } = storeFailure;
     const time = readableDuration(now - since);
     lines.push(
-      `This gateway cannot reach the store (${code}) for ${time}: sessions to be looked up or moved get 503, drain and ready are refused`,
+      `This gateway has not reached the store for ${time} (${code}): sessions to be looked up or moved get 503, drain and ready are refused`,
     );
   }
   if (storeSettlingMs > 0) {

@@ -146,6 +146,28 @@ shop  app-two  ready  up            112       340              3        0       
       /^app-1: draining; 10 sessions released, 4 left, 1 request in flight; 51 s until the deadline$/m,
     );
   });
+
+  test('says of a drained server that nobody else takes its clients, and never that it can be stopped', () => {
+    const drain = drainProgress({ state: 'incomplete', isLast: true });
+    const text = show(backendStatus({ adminState: 'drain', drain }));
+    assert.match(
+      text,
+      /^app-1: NOT drained .*; NO OTHER BACKEND TAKES CLIENTS, so it goes on serving its own\. Make/m,
+    );
+    const late = show(backendStatus({ adminState: 'drain', drain: { ...drain, state: 'complete' } }));
+    assert.match(
+      late,
+      /^app-1: drained .*; NO OTHER BACKEND TAKES CLIENTS, so it goes on serving its own\.$/m,
+    );
+  });
+
+  test('says that the gateway cannot reach the store, since when, and what that means', () => {
+    const gateway = gatewayReport({ storeFailure: { code: 'STORE_TIMEOUT', since: NOW - 12_000 } });
+    assert.match(
+      formatStatus({ ...statusOf(backendStatus()), gateway }, 'http://gw', NOW),
+      /^This gateway has not reached the store for 12 s \(STORE_TIMEOUT\): sessions to be looked up or moved get 503/m,
+    );
+  });
 });
 
 test('--json prints the gateway’s answer as it is', async () => {
