@@ -232,13 +232,22 @@ describe('two gateways', () => {
 });
 
 describe('while an agent says nothing to a gateway, though its lease still holds, a read', () => {
-  /** A read that its app answers when the agent has been silent for a while. */
-  async function readInSilence(t: TestContext) {
+  /** A visitor with a cart, at a gateway that reaches the agent over a link. */
+  async function boundThroughLink(t: TestContext) {
     const { installation, atFirst, server } = await setUp(t);
     const toAgent = await linkTo(t, server.agentUrl);
     const gateway = await installation.startGateway({}, { agents: { [server.id]: toAgent.url } });
     const visitor = atFirst.at(gateway);
-    await visitor.get('/cart');
+    await eventually('it needs no lookup any more', async () => {
+      await visitor.get('/cart');
+      return (await countsOf(gateway)).routed.bound > 0;
+    });
+    return { gateway, visitor, server, toAgent };
+  }
+
+  /** A read that its app answers when the agent has been silent for a while. */
+  async function readInSilence(t: TestContext) {
+    const { visitor, server, toAgent } = await boundThroughLink(t);
     const slow = slowDown(server);
     const reading = visitor.get('/slow-cart');
     await slow.reached;
@@ -258,6 +267,23 @@ describe('while an agent says nothing to a gateway, though its lease still holds
     await link.mend();
     const { status, body } = await reading;
     assert.deepEqual([status, body], [200, ['tea']]);
+  });
+
+  test('streams from then on: what the app has sent so far does not wait for the rest', async (t) => {
+    const { gateway, visitor, server, toAgent } = await boundThroughLink(t);
+    const slow = slowDown(server);
+    toAgent.link.setTrouble('both', 'black-hole');
+    await pause(500);
+    const cookie = [...visitor.cookies].map((pair) => pair.join('=')).join('; ');
+    const answering = fetch(`${gateway.url}/slow-page`, { headers: { cookie } });
+    await slow.reached;
+    await toAgent.link.mend();
+    const { body } = await answering;
+    assert.ok(body);
+    const pieces = body.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+    assert.equal((await pieces.next()).value, 'tea\n');
+    slow.letGo();
+    assert.equal((await pieces.next()).value, 'that is all\n');
   });
 });
 

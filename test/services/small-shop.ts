@@ -14,7 +14,7 @@ const HOUR = 3_600_000;
  * A shop of any legacy kind: login with a new session ID, cart, logout.
  *
  * @param pause - what a request to `/slow/…` waits for between reading its session and changing it, one to `/slow-cart` between
- *   reading it and answering, and a login to `/slow-login/…`
+ *   reading it and answering, one to `/slow-page` in the middle of its answer, and a login to `/slow-login/…`
  *   between its two session IDs
  */
 export function smallShop(
@@ -47,6 +47,11 @@ export function smallShop(
     const basket = request.session.basket ?? [];
     await pause();
     response.json(basket);
+  });
+  app.get('/slow-page', async (request, response) => {
+    response.write(`${request.session.basket}\n`);
+    await pause();
+    response.end('that is all\n');
   });
   app.get('/cart', (request, response) => {
     response.json(request.session.basket ?? []);
