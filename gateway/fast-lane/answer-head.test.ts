@@ -191,6 +191,29 @@ describe('an answer’s head', () => {
   });
 });
 
+describe('what there is of an answer’s head', () => {
+  test('is waited for when the rest can make a head of it, wherever it was torn', () => {
+    const reader = new AnswerHeadReader([]);
+    fc.assert(
+      fc.property(damaged(heads), fc.nat(), (text, at) => {
+        const end = text.indexOf(END_OF_HEAD);
+        fc.pre(end !== -1 && reader.read(text, end));
+        const begun = text.slice(0, 1 + (at % (end + END_OF_HEAD.length - 1)));
+        assert.ok(reader.mayBegin(begun), JSON.stringify(begun));
+      }),
+    );
+  });
+
+  for (const begun of [
+    ...['garbage', 'http/', 'HTTP/2', 'HTTP/1.2', 'HTTP/1.1 0', 'HTTP/1.1 20 OK', 'HTTP/1.1 2000\r\n'],
+    ...['HTTP/1.1 200 OK\r\nno colon\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: x\r\nX-'],
+  ]) {
+    test(`is not waited for when it is ${JSON.stringify(begun)}`, () => {
+      assert.equal(new AnswerHeadReader([]).mayBegin(begun), false);
+    });
+  }
+});
+
 describe('what is sent on of an answer’s head', () => {
   test('is its lines as they stand, without those of the connection', () => {
     const text = ok(

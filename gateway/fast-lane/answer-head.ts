@@ -5,10 +5,13 @@ import { CONTENT_LENGTH } from '../forwarding/request-check.ts';
 import { backendResponseHeaders, mayHaveBody } from '../forwarding/response-headers.ts';
 import { FieldLines } from './field-lines.ts';
 import { FieldNames } from './field-names.ts';
+import { END_OF_HEAD } from './head-end.ts';
 
 type AnswerFieldFate = 'forward' | 'drop';
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/;
+/** Completes a status line that has only begun. */
+const ORDINARY = 'HTTP/1.1 200';
 /** As many as fit into the largest head with three octets each and their ends. */
 const MOST_FIELDS = 4_096;
 const KEEP_ALIVE = /(?:^|[\s,])keep-alive(?:[\s,]|$)/;
@@ -53,6 +56,19 @@ export class AnswerHeadReader implements AnswerHead {
     this.#transferEncoding = names.of('transfer-encoding');
     this.#setCookie = names.of('set-cookie');
     this.#keepAlive = names.of('keep-alive');
+  }
+
+  /**
+   * Whether what there is of a head may become one. Whoever sends anything else is told so at once, as Node's parser does it, and
+   * not when he falls silent.
+   *
+   * @param text - without the end of the head, one character per octet
+   */
+  mayBegin(text: string): boolean {
+    const end = text.lastIndexOf('\r\n');
+    if (end !== -1) return this.read(`${text.slice(0, end)}${END_OF_HEAD}`, end);
+    const begun = text.endsWith('\r') ? text.slice(0, -1) : text;
+    return STATUS_LINE.test(`${begun}${ORDINARY.slice(begun.length)}\r\n`);
   }
 
   /**

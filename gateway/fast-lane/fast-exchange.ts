@@ -256,7 +256,8 @@ export class FastExchange implements LaneRequest, BackendUser, AnswerOwner {
     for (let at = 0; at < bytes.length; ) {
       const text = bytes.toString('latin1', at, Math.min(bytes.length, at + MOST_ANSWER_HEAD));
       const end = text.indexOf(END_OF_HEAD);
-      if (end === -1 && text.length < MOST_ANSWER_HEAD && mayBecomeHead(text)) {
+      const isUnfinished = end === -1 && text.length < MOST_ANSWER_HEAD && mayBecomeHead(text);
+      if (isUnfinished && answerHeads.mayBegin(text)) {
         this.#partialHead = Buffer.from(bytes.subarray(at));
         return;
       }
