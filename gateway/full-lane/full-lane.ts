@@ -4,7 +4,7 @@ import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { Deliveries } from '../delivery/deliveries.ts';
 import type { Delivery } from '../delivery/delivery.ts';
-import { checkRequest } from '../forwarding/request-check.ts';
+import { type CheckedHead, checkRequest } from '../forwarding/request-check.ts';
 import type { RequestHeaders } from '../forwarding/request-headers.ts';
 import { answerFlaw } from '../forwarding/response-check.ts';
 import { RequestTrace } from '../tracing/request-trace.ts';
@@ -77,11 +77,17 @@ export class FullLane {
   #begin(request: IncomingMessage, response: ServerResponse): void {
     if (this.#closing.has(request.socket) || request.socket.destroyed) return;
     const delivery = this.#open(request, response);
-    delivery.trace.run(() =>
-      this.#serve(request, response, delivery).catch((error: unknown) => {
+    delivery.trace.run(() => {
+      try {
+        // At once: what the parser finds in the body behind this head, which may be in the same piece, is said after that.
+        const head = checkRequest(request);
+        this.#serve(head, request, response, delivery).catch((error: unknown) => {
+          this.#fail(response, asStickshiftError(error));
+        });
+      } catch (error) {
         this.#fail(response, asStickshiftError(error));
-      }),
-    );
+      }
+    });
   }
 
   #open(request: IncomingMessage, response: ServerResponse): Delivery {
@@ -115,9 +121,13 @@ export class FullLane {
     this.#fail(response, failure);
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse, delivery: Delivery): Promise<void> {
+  async #serve(
+    head: CheckedHead,
+    request: IncomingMessage,
+    response: ServerResponse,
+    delivery: Delivery,
+  ): Promise<void> {
     const { headers, measuredBodyLimit } = this.#options;
-    const head = checkRequest(request);
     request.url = head.target;
     const client = headers.client(request);
     const chunked = request.headers['transfer-encoding'] !== undefined;

@@ -297,6 +297,12 @@ const SEQUENCES: readonly OrdinaryRequest[] = [
     statuses: [200, 405, 200],
   },
   {
+    name: 'a refused method, and a malformed chunk in the same piece',
+    raw: `${head('TRACE / HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}1\r\n\x000\r\n\r\n`,
+    methods: ['TRACE'],
+    statuses: [405],
+  },
+  {
     name: 'a second request when the first is answered',
     raw: target('/1'),
     rest: target('/2'),

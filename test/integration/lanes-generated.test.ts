@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { GENERATED_ANSWERS, GENERATED_REQUESTS } from '../corpus/generated.ts';
 import { head } from '../corpus/hostile-request.ts';
 import { AFFINITY, SESSION_AFFINITY } from '../corpus/placeholders.ts';
-import { isBroken, isCutOff, type Observed, TwoLanes } from '../services/two-lanes.ts';
+import { isBroken, isCutOff, TwoLanes } from '../services/two-lanes.ts';
 
 const RUNS = 600;
 const REQUESTS = [
@@ -14,16 +14,6 @@ const REQUESTS = [
   head('GET /here HTTP/1.0', 'Host: app.test'),
   `${head('POST /here HTTP/1.1', 'Host: app.test', 'Cookie: sid=known', 'Content-Length: 6')}item=1`,
 ];
-
-/**
- * A request with a method that is refused and a body that is malformed. Which of the two is told depends on how its octets arrive, in
- * either lane; what counts is that nobody got it.
- */
-function namesEitherFlaw(fast: Observed, full: Observed): boolean {
-  const isRefused = ({ requests, isKept }: Observed) => requests.length === 0 && !isKept;
-  const statuses = [...fast.statuses, ...full.statuses].sort();
-  return isRefused(fast) && isRefused(full) && statuses.join() === '400,405';
-}
 
 let lanes: TwoLanes;
 before(async () => {
@@ -36,7 +26,6 @@ describe('both lanes are one gateway for', () => {
     await fc.assert(
       fc.asyncProperty(GENERATED_REQUESTS, async (exchange) => {
         const { fast, full } = await lanes.exchange(exchange);
-        if (namesEitherFlaw(fast, full)) return;
         assert.deepEqual(fast, full);
       }),
       { numRuns: RUNS },
