@@ -1,3 +1,5 @@
+import type { Logger } from 'pino';
+import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import { within } from '../ownership/within.ts';
@@ -13,6 +15,7 @@ export interface RemovalsParts {
   readonly owned: OwnedSessions;
   readonly logouts: Logouts;
   readonly replacements: Replacements;
+  readonly logger: Logger;
   /** Most that are kept undecided; beyond it a removal counts as a logout at once. */
   readonly limit: number;
   /** Default: {@link REMOVAL_SILENCE_MS}. */
@@ -103,6 +106,11 @@ export class Removals {
 
   /** The app has written under an ID that it had removed: the session that it knew is gone, and nothing new may take its name. */
   writtenAgain(sessionId: string): void {
+    const { logger, owned } = this.#parts;
+    logger.warn(
+      { [ATTRIBUTE.sessionKey]: owned.keyOf(sessionId) },
+      'the app began a session under the ID of one that it had removed: it is not kept (see session.use_strict_mode in the PHP guide)',
+    );
     this.#retire(sessionId, true);
   }
 

@@ -211,6 +211,42 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     assert.notEqual(thief.sessionId, dead);
   });
 
+  test('an app that goes on under the ID that it has just logged out is told at once, each time, that nothing is kept', async (t) => {
+    const { site, customers } = await shopping(t);
+    for (const customer of customers) {
+      const dead = customer.sessionId;
+      const thief = customer.twin();
+      const reply = await customer.send('POST', '/logout/again');
+      assert.equal(reply?.status, 503);
+      assert.match(reply.headers.get('proxy-status') ?? '', /COMMIT_ENDED/);
+      assert.equal((await site.admin.lookUp({ session: dead }))?.state, 'ended');
+      for (const one of [customer, thief]) {
+        assert.deepEqual((await one.look()).cart, []);
+        assert.ok(await one.add());
+        assert.notEqual(one.sessionId, dead);
+      }
+      assert.notEqual(customer.sessionId, thief.sessionId);
+    }
+  });
+
+  for (const [how, strictMode, form] of [
+    ['in strict mode', true, {}],
+    ['with session_regenerate_id(true)', false, { regenerate: 'yes' }],
+  ] as const) {
+    test(`what an app keeps for whoever it has just logged out is safe ${how}`, async (t) => {
+      const { site, customers, home } = await shopping(t, { strictMode });
+      for (const customer of customers) {
+        const dead = customer.sessionId;
+        const reply = await customer.send('POST', '/logout/again', form);
+        assert.deepEqual(reply?.shop?.cart, ['again']);
+        assert.notEqual(customer.sessionId, dead);
+        assert.equal((await site.admin.lookUp({ session: dead }))?.state, 'ended');
+      }
+      await home.kill();
+      for (const customer of customers) assert.deepEqual((await customer.look()).cart, ['again']);
+    });
+  }
+
   for (const strictMode of [false, true]) {
     const mode = `session.use_strict_mode=${Number(strictMode)}`;
 

@@ -15,6 +15,7 @@ import {
   mtimeOf,
   type Owner,
   readFile,
+  type Stamp,
   statFile,
   TEMPORARY_PREFIX,
 } from './session-file.ts';
@@ -121,9 +122,10 @@ export class FileTracker {
   async look(id: string, deadline?: number): Promise<void> {
     const at = Date.now();
     const path = this.#pathOf(id);
-    const before = this.#known.get(id);
+    let before = this.#known.get(id);
     const stat = path === undefined ? undefined : await statFile(path);
     if (path === undefined || !stat) return this.#gone(id, before);
+    before = await this.#unlessMadeAnew(id, before, stat);
     // An app that locks may be about to fill it: PHP answers a request before it writes the request's session.
     if (stat.size === 0n && !this.#mayBeEmpty(before) && deadline === undefined) return;
     if (deadline === undefined && before && isUnchanged(before, stat)) return;
@@ -135,6 +137,7 @@ export class FileTracker {
     if (content !== 'busy' && (await lock?.isOfTheDead(content))) {
       throw new StickshiftError('SOURCE_FAILED', 'the app died before it had written the session');
     }
+    if (content !== 'busy') before = await this.#unlessMadeAnew(id, before, content.stamp);
     if (content === 'busy') {
       if (deadline !== undefined)
         throw new StickshiftError('SOURCE_FAILED', 'the app keeps the session locked');
@@ -154,6 +157,24 @@ export class FileTracker {
     const change = changeBetween(before, now);
     if (change === 'changed') listener.changed(id);
     else if (change === 'touched') listener.touched(id, mtimeOf(now.stamp) + lifetime);
+  }
+
+  /**
+   * What is known of the file that has this `stamp`: nothing, when it was removed and made again since the last look. The app may
+   * begin a session under the ID of one that it has logged out, and is as fast as whoever watches it.
+   */
+  async #unlessMadeAnew(
+    id: string,
+    before: KnownFile | undefined,
+    { birthtimeNs }: Stamp,
+  ): Promise<KnownFile | undefined> {
+    const { format, directory } = this.#options;
+    if (!before || format.replaces !== 'in-place' || birthtimeNs === before.stamp.birthtimeNs) return before;
+    // Where the kernel does not tell when a file was made, the time of its last change may stand in its place.
+    const root = await ignoring('ENOENT', stat(directory, { bigint: true }));
+    if (!root || root.birthtimeNs === root.ctimeNs) return before;
+    await this.#gone(id, before);
+    return undefined;
   }
 
   async #gone(id: string, before: KnownFile | undefined): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import {
   appendFile,
   type FileHandle,
@@ -18,11 +19,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import { RecordingListener } from '../../../test/contract/session-source/recording-listener.ts';
 import { eventually } from '../../../test/services/eventually.ts';
 import { createFilesSource, type FilesSourceConfig, type FilesSourceOptions } from './files-source.ts';
 import { lockBefore } from './flock.ts';
+import { CLOCK_TICK } from './known-files.ts';
 
 const LIFETIME = 1_440_000;
 const logger = pino({ level: 'silent' });
@@ -61,6 +64,9 @@ async function age(path: string, ms: number): Promise<void> {
   const then = new Date(Date.now() - ms);
   await utimes(path, then, then);
 }
+
+/** What an app makes after this has another time of birth than what it has made before. */
+const aTickLater = () => setTimeout(CLOCK_TICK);
 
 /** As an app does, which may have to wait for the agent. */
 async function lock(file: FileHandle): Promise<void> {
@@ -308,6 +314,47 @@ describe('a file that vanishes', () => {
     assert.equal((await listener.heard('ended', 'a')).how, 'removed');
   });
 
+  test('was removed also when another has its name by the time anybody looks', async (t) => {
+    const { source, listener, write, file } = await started(t);
+    await write('a', 'one');
+    await source.refresh('a');
+    const told = listener.events.length;
+    await aTickLater();
+    // Nothing else can come between.
+    unlinkSync(file('a'));
+    writeFileSync(file('a'), 'two');
+    await source.refresh('a');
+    assert.deepEqual(listener.events.slice(told), [
+      { what: 'ended', id: 'a', how: 'removed' },
+      { what: 'changed', id: 'a' },
+    ]);
+    assert.equal(Buffer.from((await source.capture('a'))?.data ?? []).toString(), 'two');
+  });
+
+  test('was removed also when a request has begun that has written nothing yet', async (t) => {
+    const { source, listener, write, file } = await started(t);
+    await write('a', 'one');
+    await source.refresh('a');
+    const told = listener.events.length;
+    await aTickLater();
+    unlinkSync(file('a'));
+    writeFileSync(file('a'), '');
+    await source.refresh('a');
+    assert.deepEqual(listener.events.slice(told), [{ what: 'ended', id: 'a', how: 'removed' }]);
+    assert.equal(await source.capture('a'), undefined);
+  });
+
+  test('under a handler that renames has only been written again', async (t) => {
+    const { source, listener, write, file } = await started(t, { format: 'generic' });
+    await write('a', 'one');
+    await source.refresh('a');
+    await writeFile(file('a.tmp'), 'two');
+    await rename(file('a.tmp'), file('a'));
+    await source.refresh('a');
+    assert.deepEqual(listener.of('a', 'ended'), []);
+    assert.equal(Buffer.from((await source.capture('a'))?.data ?? []).toString(), 'two');
+  });
+
   test('expired when its session was old', async (t) => {
     const { source, listener, write, file } = await started(t);
     await write('a', 'one');
@@ -386,7 +433,7 @@ test('a source that has stopped tells of nothing more', async (t) => {
   await source.stop();
   const told = listener.events.length;
   await write('b', 'two');
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await setTimeout(200);
   assert.equal(listener.events.length, told);
   await assert.rejects(source.list(), failed);
 });

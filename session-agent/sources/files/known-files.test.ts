@@ -3,7 +3,10 @@ import { describe, test } from 'node:test';
 import { changeBetween, isUnchanged, seen, seenStamp } from './known-files.ts';
 
 const NOW = 1_700_000_000_000;
-const stamp = (mtime: number, size = 3n, ino = 1n) => ({ mtimeNs: BigInt(mtime) * 1_000_000n, size, ino });
+const stamp = (mtime: number, size = 3n, ino = 1n) => ({
+  ...{ mtimeNs: BigInt(mtime) * 1_000_000n, size, ino },
+  birthtimeNs: 0n,
+});
 const content = (text: string, mtime: number) => ({
   data: Buffer.from(text),
   stamp: stamp(mtime, BigInt(text.length)),

@@ -20,6 +20,8 @@ export interface Stamp {
   readonly mtimeNs: bigint;
   readonly size: bigint;
   readonly ino: bigint;
+  /** Inode numbers are given again at once; a file that was made anew has another one of these. 0: not told. */
+  readonly birthtimeNs: bigint;
 }
 
 export interface FileContent {
@@ -204,8 +206,9 @@ async function giveTo(file: FileHandle, owner: Owner): Promise<void> {
 }
 
 function asFileStat(stat: Stamp & { uid: bigint; gid: bigint; mode: bigint }): FileStat {
-  const { mtimeNs, size, ino, uid, gid, mode } = stat;
-  return { mtimeNs, size, ino, uid: Number(uid), gid: Number(gid), mode: Number(mode) & 0o777 };
+  const { mtimeNs, size, ino, birthtimeNs, uid, gid, mode } = stat;
+  const owner = { uid: Number(uid), gid: Number(gid), mode: Number(mode) & 0o777 };
+  return { mtimeNs, size, ino, birthtimeNs, ...owner };
 }
 
 /**
