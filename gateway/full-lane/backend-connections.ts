@@ -1,20 +1,32 @@
-import { Agent } from 'node:http';
+import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Backend } from '../backends/backend.ts';
+import { ReceivedOctets } from './received-octets.ts';
 
 /**
  * Keep-alive connections, one pool per backend. Last in, first out: what was used a moment ago is the least likely to have
  * been closed by the backend meanwhile.
  */
 export class BackendConnections {
-  readonly #agents = new Map<Backend, Agent>();
+  readonly #agents = new Map<Backend, CleanAgent>();
+  readonly #received = new WeakMap<Duplex, ReceivedOctets>();
 
   to(backend: Backend): Agent {
     let agent = this.#agents.get(backend);
     if (!agent) {
-      agent = new Agent({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 256, keepAliveMsecs: 30_000 });
+      agent = new CleanAgent(this.#received);
       this.#agents.set(backend, agent);
     }
     return agent;
+  }
+
+  /** The connection is to be used again only if it brings the answer to this request and nothing else. */
+  watch(request: ClientRequest, socket: Duplex): void {
+    const received = this.#received.get(socket);
+    if (!received) return;
+    received.begin();
+    request.on('information', () => received.interimHead());
+    request.prependOnceListener('response', (answer) => received.head(answer, request.method));
   }
 
   /** Closes what nobody uses right now: one that was closed at the other end is seldom alone. */
@@ -25,5 +37,30 @@ export class BackendConnections {
 
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
+  }
+}
+
+/** Keeps a connection only if nothing has come behind the last answer: it would be taken for a part of the next one. */
+class CleanAgent extends Agent {
+  readonly #received: WeakMap<Duplex, ReceivedOctets>;
+
+  constructor(received: WeakMap<Duplex, ReceivedOctets>) {
+    super({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 256, keepAliveMsecs: 30_000 });
+    this.#received = received;
+  }
+
+  override createConnection(
+    options: ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    const socket = super.createConnection(options, callback);
+    if (socket) this.#received.set(socket, new ReceivedOctets(socket));
+    return socket;
+  }
+
+  /** Node destroys what this says no to, whatever the types say. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    const mayBeKept: unknown = super.keepSocketAlive(socket);
+    return this.#received.get(socket)?.isUsedUp() === true && mayBeKept === true;
   }
 }

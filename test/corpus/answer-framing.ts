@@ -99,6 +99,21 @@ export const BROKEN_FRAMING: readonly AppAnswer[] = [
     name: 'a body that is longer than its length',
     raw: `${ok(LENGTH)}hello, world`,
   },
+  ...(
+    [
+      ['no body', head('HTTP/1.1 304 Not Modified'), 304],
+      ['a length', hello(), 200],
+      ['chunks', chunks('5\r\nhello\r\n0\r\n\r\n'), 200],
+      ['trailers', chunks('5\r\nhello\r\n0\r\nX-Sum: a\r\n\r\n'), 200],
+      ['an interim head', `${head('HTTP/1.1 103 Early Hints', 'Link: a')}${hello()}`, 200],
+    ] as const
+  ).flatMap(([name, raw, status]): AppAnswer[] => [
+    { name: `the beginning of another answer behind ${name}`, raw: `${raw}H`, statuses: [status] },
+    {
+      ...{ name: `the beginning of another answer behind ${name}, and the end`, statuses: [status] },
+      ...{ raw: `${raw}HTTP/1.1 2`, ending: 'end' },
+    },
+  ]),
   {
     name: 'a second answer that nobody asked for',
     raw: hello() + hello(),
