@@ -109,12 +109,13 @@ export class AttemptSender {
     this.#proxy.on('proxyReq', (request, message, _response, _options, socket) => {
       // http-proxy-3 drops a query that is empty ("/cart?"). The head is not written before the body is opened.
       request.path = message.url ?? '/';
-      this.#connections.watch(request, socket);
+      this.#connections.sending(socket);
       this.#current.get(message)?.assign(request, socket, this.#timeouts);
     });
     this.#proxy.on('proxyRes', (answer, message) => {
       const attempt = this.#current.get(message);
       if (!attempt?.request) return;
+      this.#connections.answered(answer, attempt.request.method);
       attempt.answer = answer;
       attempt.settle({ kind: 'answered', answer, request: attempt.request });
     });

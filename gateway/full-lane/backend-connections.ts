@@ -1,4 +1,4 @@
-import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
+import { Agent, type ClientRequestArgs, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Backend } from '../backends/backend.ts';
 import { ReceivedOctets } from './received-octets.ts';
@@ -20,13 +20,14 @@ export class BackendConnections {
     return agent;
   }
 
-  /** The connection is to be used again only if it brings the answer to this request and nothing else. */
-  watch(request: ClientRequest, socket: Duplex): void {
-    const received = this.#received.get(socket);
-    if (!received) return;
-    received.begin();
-    request.on('information', () => received.interimHead());
-    request.prependOnceListener('response', (answer) => received.head(answer, request.method));
+  /** A request is about to be sent on this connection, which is to be used again only if it brings the answer and nothing else. */
+  sending(socket: Duplex): void {
+    this.#received.get(socket)?.begin();
+  }
+
+  /** To be called at once: before anything behind the head is read. */
+  answered(answer: IncomingMessage, method: string): void {
+    this.#received.get(answer.socket)?.head(answer, method);
   }
 
   /** Closes what nobody uses right now: one that was closed at the other end is seldom alone. */

@@ -12,7 +12,6 @@ interface Answer {
   readonly method?: string;
   /** The head, and whatever comes with its last octet. */
   readonly first: readonly string[];
-  readonly interimHeads?: number;
   readonly rest?: readonly string[];
 }
 
@@ -22,10 +21,9 @@ function connection() {
 }
 
 function receive({ socket, received }: ReturnType<typeof connection>, answer: Answer): boolean {
-  const { statusCode = 200, headers = {}, method = 'GET', first, interimHeads = 0, rest = [] } = answer;
+  const { statusCode = 200, headers = {}, method = 'GET', first, rest = [] } = answer;
   received.begin();
   for (const piece of first) socket.emit('data', Buffer.from(piece, 'latin1'));
-  for (let heads = 0; heads < interimHeads; heads++) received.interimHead();
   received.head({ statusCode, headers } as IncomingMessage, method);
   for (const piece of rest) socket.emit('data', Buffer.from(piece, 'latin1'));
   return received.isUsedUp();
@@ -55,7 +53,7 @@ describe('a connection is used up by', () => {
     ],
     [
       'an answer behind an interim head',
-      { first: [EARLY_HINTS, `${head('Content-Length: 4')}body`], interimHeads: 1, headers: LENGTH },
+      { first: [EARLY_HINTS, `${head('Content-Length: 4')}body`], headers: LENGTH },
     ],
     ['a head in pieces', { first: [...head('Content-Length: 4')], headers: LENGTH, rest: ['body'] }],
   ];

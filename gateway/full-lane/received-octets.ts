@@ -1,7 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-const HEAD_END = '\r\n\r\n';
+const HEAD_END = Buffer.from('\r\n\r\n');
+const CRLF_TWICE = HEAD_END.readUInt32BE();
+const STATUS_AT = 'HTTP/1.1 '.length;
+const ONE = 0x31;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * What a backend's connection has brought since its request was sent. Node's parser takes the beginning of another message behind an
@@ -13,8 +17,8 @@ export class ReceivedOctets {
   #total = 0;
   /** While the head of the answer is to come. */
   #pieces: Buffer[] = [];
-  #tail = '';
-  #interimHeads = 0;
+  /** At least the last four octets, if there were so many. */
+  #last: Buffer = NOTHING;
   /** Where an answer whose length is told must end; `undefined`: at the end of its head or of its last chunk. */
   #end: number | undefined;
 
@@ -27,14 +31,7 @@ export class ReceivedOctets {
   begin(): void {
     this.#state = 'head';
     this.#total = 0;
-    this.#pieces = [];
-    this.#tail = '';
-    this.#interimHeads = 0;
     this.#end = undefined;
-  }
-
-  interimHead(): void {
-    this.#interimHeads += 1;
   }
 
   /** The head of the answer has come. To be called before anything behind it is read. */
@@ -50,8 +47,13 @@ export class ReceivedOctets {
   /** The answer has ended. Whether it did so with the last octet that came; what comes from here on belongs to no answer. */
   isUsedUp(): boolean {
     const isWhole = this.#state === 'body';
+    const last = this.#last;
     this.#state = 'idle';
-    return isWhole && (this.#end === undefined ? this.#tail === HEAD_END : this.#total === this.#end);
+    this.#pieces = [];
+    this.#last = NOTHING;
+    if (!isWhole) return false;
+    if (this.#end !== undefined) return this.#total === this.#end;
+    return last.length >= HEAD_END.length && last.readUInt32BE(last.length - HEAD_END.length) === CRLF_TWICE;
   }
 
   #take(piece: Buffer): void {
@@ -60,18 +62,19 @@ export class ReceivedOctets {
       return;
     }
     this.#total += piece.length;
-    this.#tail = (this.#tail + piece.subarray(-HEAD_END.length).toString('latin1')).slice(-HEAD_END.length);
+    this.#last = piece.length >= HEAD_END.length ? piece : Buffer.concat([this.#last, piece]).subarray(-7);
     if (this.#state === 'head') this.#pieces.push(piece);
   }
 
+  /** Behind the final head: those before it have a status that begins with a 1. `NaN`: not to be found. */
   #headEnd(): number {
-    const received = Buffer.concat(this.#pieces);
-    let end = 0;
-    for (let heads = this.#interimHeads + 1; heads > 0; heads--) {
-      const at = received.indexOf(HEAD_END, end);
+    const [first = NOTHING, ...more] = this.#pieces;
+    const received = more.length > 0 ? Buffer.concat(this.#pieces) : first;
+    for (let begin = 0; ; ) {
+      const at = received.indexOf(HEAD_END, begin);
       if (at === -1) return Number.NaN;
-      end = at + HEAD_END.length;
+      if (received[begin + STATUS_AT] !== ONE) return at + HEAD_END.length;
+      begin = at + HEAD_END.length;
     }
-    return end;
   }
 }
