@@ -162,6 +162,8 @@ export interface LeaseRequest {
   readonly seen: number;
   /** Recalls that the gateway agrees to: no request of these sessions is under way there, or its answer will be checked. */
   readonly acknowledged: readonly number[];
+  /** Of those with the reason `removed`: a request of the session broke off lately, or had its answer withheld. */
+  readonly broken?: readonly number[] | undefined;
   /** False: answer at once. */
   readonly wait: boolean;
   /** The gateway does not trust what it was told of this backend so far; the agent counts a recall on, of no sessions. */
@@ -197,8 +199,10 @@ export interface Recall {
    * `release`: let what is under way finish first (the agent gives the release up after 10 s); `lost`: the session is somebody
    * else's already, or has ended, be it by a logout whose own request is still under way. A gateway that does not acknowledge
    * `lost` within 5 s loses its lease. A request that waits to be placed is not under way: its adopt waits for the release.
+   * `removed`: the app has removed the session and did not say why. Nothing is taken back, and what is bound stays bound; the gateway
+   * lets what is under way finish, and says whether a request of the session broke off (`broken`).
    */
-  readonly reason: 'release' | 'lost';
+  readonly reason: 'release' | 'lost' | 'removed';
 }
 
 export interface AgentReadiness {

@@ -71,7 +71,7 @@ export const leaseAnswer = z.object({
     z.object({
       recall: count,
       sessionIds: z.array(z.string().max(1024)),
-      reason: z.enum(['release', 'lost']),
+      reason: z.enum(['release', 'lost', 'removed']),
     }),
   ),
 }) satisfies z.ZodType<LeaseAnswer>;

@@ -7,6 +7,7 @@ import type { HoldDecision } from '../hold/hold-rules.ts';
 import type { AnswerCheck } from '../leases/answer-check.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
+import { BROKEN_OFF } from './broken-off.ts';
 import type { AnsweredExchange } from './exchange.ts';
 
 interface AnswerRulesOptions {
@@ -37,8 +38,6 @@ export interface AnswerPlan {
   readonly endless: boolean;
 }
 
-/** What a web server in front of the app answers when the process behind it has died, or does not come to an end. */
-const BROKEN_OFF: ReadonlySet<number> = new Set([502, 504]);
 const EVENT_STREAM = /^text\/event-stream/i;
 const NOBODY: readonly SessionReference[] = [];
 

@@ -58,6 +58,34 @@ describe('a request on its way', () => {
     assert.deepEqual([one.inFlight, inFlight.has('shop abc')], [0, false]);
   });
 
+  type Scene = Pick<ReturnType<typeof deliveryScene>, 'deliveries'> & { readonly delivery: Delivery };
+  const ends: Record<string, (scene: Scene) => void> = {
+    'when it was not answered in whole': ({ deliveries, delivery }) => deliveries.end(delivery, 200, false),
+    'when its client has gone': ({ deliveries, delivery }) => deliveries.end(delivery, undefined, false),
+    'when a web server may say that the process behind it has gone': ({ deliveries, delivery }) =>
+      deliveries.end(delivery, 500, true),
+    'when it broke off': ({ deliveries, delivery }) => {
+      delivery.brokenOff();
+      deliveries.end(delivery, 200, true);
+    },
+    'when its answer was withheld': ({ deliveries, delivery }) => {
+      delivery.failed(new StickshiftError('COMMIT_UNKNOWN', 'not saved'), undefined);
+      deliveries.end(delivery, 503, true);
+    },
+    'when its connection was closed over it': ({ delivery }) => delivery.missed(STALE),
+    'not when it was answered in whole': ({ deliveries, delivery }) => deliveries.end(delivery, 404, true),
+    'not when nobody took it': ({ delivery }) => delivery.missed(REFUSED),
+  };
+  for (const [when, happens] of Object.entries(ends)) {
+    test(`leaves what it did to its session in doubt ${when}`, () => {
+      const { begin, deliveries, to, one, inFlight } = deliveryScene({ sessionId: 'abc' });
+      const { delivery } = begin();
+      delivery.depart(to(one), {});
+      happens({ deliveries, delivery });
+      assert.equal(inFlight.mayBreak('shop abc'), !when.startsWith('not'));
+    });
+  }
+
   test('does not keep its session when its answer may never end, and still counts', () => {
     const { begin, to, one, inFlight } = deliveryScene({ sessionId: 'abc' });
     const { delivery } = begin();

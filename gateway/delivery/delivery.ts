@@ -74,6 +74,8 @@ export class Delivery implements AnsweredExchange {
   #stay: Stay | undefined;
   #refused: Set<Backend> | undefined;
   #attempts = 0;
+  /** Something went wrong with it, be it that its answer was withheld. */
+  #hasFailed = false;
   #attemptTrace: AttemptTrace | undefined;
 
   constructor(parts: DeliveryParts, method: string, trace: RequestTrace, lane: LaneRequest) {
@@ -163,14 +165,15 @@ export class Delivery implements AnsweredExchange {
     this.#attemptTrace = undefined;
     switch (miss.kind) {
       case 'not-connected':
-        this.#stay?.leave();
+        this.#stay?.leave(false);
         health.connectFailed(backend, miss.error);
         this.#refused ??= new Set();
         this.#refused.add(backend);
         counters.retries.connect += 1;
         break;
       case 'stale':
-        this.#stay?.leave();
+        // The backend may have died over it.
+        this.#stay?.leave(true);
         counters.retries.reset += 1;
         break;
       case 'failed':
@@ -188,6 +191,7 @@ export class Delivery implements AnsweredExchange {
   /** The backend has broken off within an answer of which something is with the client. */
   brokenOff(): void {
     const { counters, logger } = this.#parts;
+    this.#hasFailed = true;
     counters.countError('BACKEND_RESET');
     this.trace.run(() => logger.warn({ backend: this.backend.id }, 'backend broke off within its answer'));
   }
@@ -199,6 +203,7 @@ export class Delivery implements AnsweredExchange {
   /** Counts and logs a failure; returns what to tell the client, if nothing of an answer has been sent. */
   failed(failure: StickshiftError, accept: string | undefined): ErrorAnswer {
     const { counters, logger } = this.#parts;
+    this.#hasFailed = true;
     counters.countError(failure.code);
     this.trace.failed(failure.code);
     const requestId = this.trace.id ?? randomBytes(8).toString('hex');
@@ -223,7 +228,9 @@ export class Delivery implements AnsweredExchange {
    */
   end(status: number | undefined, complete: boolean): void {
     const { counters, logger, accessLog } = this.#parts;
-    this.#stay?.leave();
+    // Of a process that has died, web servers in front of the app say 502, 503 or 500.
+    const isBroken = this.#hasFailed || !complete || (status ?? 500) >= 500;
+    this.#stay?.leave(isBroken);
     this.#attemptTrace?.failed('client-gone');
     if (!complete) counters.clientAborts += 1;
     if (status === undefined) this.trace.failed('CLIENT_ABORTED');

@@ -5,7 +5,7 @@ import type { SessionReference } from '../sessions/session-reference.ts';
 /** One request's time on a backend: counted there, and its session busy there, until it leaves. */
 export class Stay {
   readonly backend: Backend;
-  #leaveSession: (() => void) | undefined;
+  #leaveSession: ((isBroken: boolean) => void) | undefined;
   #endless = false;
   #over = false;
 
@@ -27,14 +27,15 @@ export class Stay {
   /** From here on the request does not keep its session from being moved. */
   becomeEndless(): void {
     this.#endless = true;
-    this.#leaveSession?.();
+    this.#leaveSession?.(false);
     this.#leaveSession = undefined;
   }
 
-  leave(): void {
+  /** @param isBroken - what it did to its session may have been for nothing */
+  leave(isBroken: boolean): void {
     if (this.#over) return;
     this.#over = true;
     this.backend.inFlight -= 1;
-    this.#leaveSession?.();
+    this.#leaveSession?.(isBroken);
   }
 }

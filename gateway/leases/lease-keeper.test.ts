@@ -78,7 +78,7 @@ describe('the keeper of a lease', () => {
     const calls = agent.leaseCalls.length;
     await eventually('the lease is renewed', () => agent.leaseCalls.length >= calls + 2);
     assert.equal(recall.isOver, false);
-    leave();
+    leave(false);
     assert.equal(await agent.leases.agreed(recall, 10_000), true);
     assert.equal(lease.holds(), true);
   });
@@ -95,6 +95,49 @@ describe('the keeper of a lease', () => {
     enter('a');
     assert.equal(await agent.leases.agreed(agent.leases.recall(['a'], 'lost'), 10_000), true);
     assert.equal(vouches('a', stamp), false, 'its answer is checked');
+  });
+
+  test('says whether a request of a removed session broke off, and goes on trusting its binding', async (t) => {
+    const { agent, lease, enter, vouches } = await setUp(t);
+    const stamp = lease.stamp();
+    enter('a')(false);
+    enter('b')(true);
+    const wereAnswered = ['a', 'b', 'c'].map((id) => agent.leases.wasAnswered(id, 10_000));
+    assert.deepEqual(await Promise.all(wereAnswered), [true, false, true]);
+    assert.equal(vouches('a', stamp), true);
+  });
+
+  for (const isBroken of [false, true]) {
+    const what = isBroken ? 'breaks off' : 'is answered';
+    test(`waits until the request that may have removed a session ${what}, longer than for any other`, async (t) => {
+      const { agent, enter } = await setUp(t, { patienceMs: 1 });
+      const leave = enter('a');
+      const wasAnswered = agent.leases.wasAnswered('a', 10_000);
+      const calls = agent.leaseCalls.length;
+      await eventually('it had time to say so', () => agent.leaseCalls.length >= calls + 2);
+      leave(isBroken);
+      assert.equal(await wasAnswered, !isBroken);
+    });
+  }
+
+  test('agrees to nothing of an earlier life of the agent', async (t) => {
+    const { agent, enter } = await setUp(t);
+    const leave = enter('a');
+    const earlier = agent.leases.wasAnswered('a', 10);
+    assert.equal(await earlier, false);
+    agent.readiness = { ...agent.readiness, incarnation: 'second' };
+    await eventually('a lease of the new life', () => agent.leases.held > 0);
+    leave(false);
+    // Under the number that the first question had.
+    enter('b');
+    const recall = agent.leases.recall(['b'], 'release');
+    const calls = agent.leaseCalls.length;
+    await eventually('it had time to say so', () => agent.leaseCalls.length >= calls + 2);
+    assert.equal(recall.isOver, false);
+    assert.deepEqual(
+      asked(agent, ({ seen, acknowledged }) => seen < 0 && acknowledged.length > 0),
+      [],
+    );
   });
 
   test('tells the agent at once when trust is withdrawn', async (t) => {

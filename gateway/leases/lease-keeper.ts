@@ -47,6 +47,10 @@ export class LeaseKeeper {
   readonly #stopping = new AbortController();
   /** Recalls that are agreed to, and of which the agent has not heard yet. */
   readonly #acknowledged = new Set<number>();
+  /** Of these, the removals that a request which broke off may have to do with. */
+  readonly #broken = new Set<number>();
+  /** Counts leases. What is agreed to under one is told again under the next, if it still matters. */
+  #beginnings = 0;
   /** The newest recall that is agreed to, or will be. */
   #handled = -1;
   #telling: Promise<void> | undefined;
@@ -110,9 +114,15 @@ export class LeaseKeeper {
     const { backend, gateway, agentClient } = this.#options;
     const { lease } = backend;
     const call = lease.nextCall();
-    const acknowledged = [...this.#acknowledged].slice(0, MAX_ACKNOWLEDGED);
+    // A lease that begins may be of another life of the agent, which numbers its recalls anew.
+    const acknowledged = call.seen < 0 ? [] : [...this.#acknowledged].slice(0, MAX_ACKNOWLEDGED);
+    const broken = acknowledged.filter((recall) => this.#broken.has(recall));
     const wait = mayWait && call.seen >= 0 && !call.renew;
-    const request = { gateway, seen: call.seen, acknowledged, wait, ...(call.renew && { renew: true }) };
+    const request = {
+      ...{ gateway, seen: call.seen, acknowledged, wait },
+      ...(broken.length > 0 && { broken }),
+      ...(call.renew && { renew: true }),
+    };
     let answer: LeaseAnswer;
     try {
       answer = await agentClient.lease(backend, request, this.#stopping.signal);
@@ -124,6 +134,7 @@ export class LeaseKeeper {
     this.#unanswered = 0;
     this.#noteSilence();
     for (const number of acknowledged) this.#acknowledged.delete(number);
+    for (const number of broken) this.#broken.delete(number);
     if (answer.ttlMs === 0) {
       this.#failed(new StickshiftError('LEASE_REFUSED', 'the agent vouches for nothing right now'), call);
       return 'failed';
@@ -137,6 +148,9 @@ export class LeaseKeeper {
         return 'quiet';
       case 'began':
         this.#handled = answer.recall;
+        this.#beginnings += 1;
+        this.#acknowledged.clear();
+        this.#broken.clear();
         this.#trouble = undefined;
         this.#log.info({ recall: answer.recall }, 'lease holds');
         return 'news';
@@ -194,16 +208,22 @@ export class LeaseKeeper {
     this.#handled = recall;
     if (sessionIds.length === 0) return;
     const { backend, inFlight, patienceMs } = this.#options;
+    const refs = sessionIds.map((id) => sessionRef(backend.pool, id));
+    const beginning = this.#beginnings;
     const agreed = () => {
+      if (beginning !== this.#beginnings) return;
+      if (reason === 'removed' && refs.some((ref) => inFlight.mayBreak(ref))) this.#broken.add(recall);
       this.#acknowledged.add(recall);
       this.#tell();
     };
-    const busy =
-      reason === 'release'
-        ? sessionIds.map((id) => sessionRef(backend.pool, id)).filter((ref) => inFlight.has(ref))
-        : [];
-    if (busy.length === 0) agreed();
-    else void Promise.all(busy.map((ref) => inFlight.idle(ref, patienceMs))).then(agreed);
+    const busy = reason === 'lost' ? [] : refs.filter((ref) => inFlight.has(ref));
+    if (busy.length === 0) {
+      agreed();
+      return;
+    }
+    const over = (ref: string) =>
+      reason === 'removed' ? inFlight.ended(ref) : inFlight.idle(ref, patienceMs);
+    void Promise.all(busy.map(over)).then(agreed);
   }
 
   /** A call of its own, soon: the one under way may wait for a quarter of a second. */

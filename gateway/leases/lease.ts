@@ -149,8 +149,9 @@ export class Lease {
     } else {
       // An answer may overtake another one that was asked for earlier.
       const { life, recall: seen } = this.#stamp;
-      for (const { recall, sessionIds } of answer.recalls) {
-        if (recall <= seen) continue;
+      for (const { recall, sessionIds, reason } of answer.recalls) {
+        // Where a removed session is, is not in question.
+        if (recall <= seen || reason === 'removed') continue;
         if (sessionIds.length === 0) this.#trustFrom(recall);
         for (const id of sessionIds) this.#recall(refOf(id), recall);
       }

@@ -21,7 +21,7 @@ test('a drained backend keeps serving a session while one of its requests is und
     ['adopt app-1 if 3: unowned'],
     'it is asked whether it has the session, not to give it up',
   );
-  leave();
+  leave(false);
   const afterwards = await mover.place(session, NO_HINT);
   assert.deepEqual([afterwards.backend, afterwards.outcome], [backend('app-2'), 'moved']);
 });

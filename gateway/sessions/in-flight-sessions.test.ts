@@ -20,11 +20,11 @@ test('a session is idle when the last of its requests has left', async () => {
   const waiting = flights.idle('shop a', 60_000).then(() => {
     idle = true;
   });
-  first();
-  first();
+  first(false);
+  first(false);
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(idle, false, 'leaving twice must not count twice');
-  second();
+  second(false);
   await waiting;
 });
 
@@ -63,6 +63,32 @@ test('the busy sessions of a backend are listed by ID', () => {
   flights.enter('shop b', 'b', two);
   const leave = flights.enter('shop c', 'c', one);
   assert.deepEqual([...flights.on(one)], ['a', 'c']);
-  leave();
+  leave(false);
   assert.deepEqual([...flights.on(one)], ['a']);
+});
+
+test('a session whose request broke off is remembered, and one that has a request may come to that', () => {
+  const flights = new InFlightSessions();
+  const enter = (ref: string) => flights.enter(ref, 'any', backend('app-1'));
+  const mayBreak = () => ['shop a', 'shop b', 'shop c'].map((ref) => flights.mayBreak(ref));
+  const [a, b] = [enter('shop a'), enter('shop b')];
+  assert.deepEqual(mayBreak(), [true, true, false]);
+  a(false);
+  b(true);
+  assert.deepEqual(mayBreak(), [false, true, false]);
+});
+
+test('whoever waits for the end of a session’s requests waits also when others have given up', async () => {
+  const flights = new InFlightSessions();
+  await flights.ended('shop a');
+  const leave = flights.enter('shop a', 'a', backend('app-1'));
+  await flights.idle('shop a', 1);
+  let hasEnded = false;
+  const waiting = flights.ended('shop a').then(() => {
+    hasEnded = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasEnded, false);
+  leave(false);
+  await waiting;
 });

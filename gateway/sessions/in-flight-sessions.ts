@@ -1,4 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
+import { BrokenRequests } from './broken-requests.ts';
 
 interface Flight {
   backend: Backend;
@@ -16,9 +17,13 @@ interface Flight {
  */
 export class InFlightSessions {
   readonly #flights = new Map<string, Flight>();
+  readonly #broken = new BrokenRequests();
 
-  /** Counts a request in; call what it returns, once, when the request has been answered. */
-  enter(ref: string, sessionId: string, backend: Backend): () => void {
+  /**
+   * Counts a request in; call what it returns, once, when it has ended: with true when it broke off, or had its answer withheld, so
+   * that what it did to the session may have been for nothing.
+   */
+  enter(ref: string, sessionId: string, backend: Backend): (isBroken: boolean) => void {
     let flight = this.#flights.get(ref);
     if (!flight) {
       flight = { backend, sessionId, count: 0, overdue: false, waiting: [] };
@@ -30,14 +35,20 @@ export class InFlightSessions {
     flight.count += 1;
     const entered = flight;
     let left = false;
-    return () => {
+    return (isBroken) => {
       if (left) return;
       left = true;
+      if (isBroken) this.#broken.add(ref);
       entered.count -= 1;
       if (entered.count > 0) return;
       this.#flights.delete(ref);
       for (const resume of entered.waiting) resume();
     };
+  }
+
+  /** Whether a request of the session may have broken off lately, or may still. */
+  mayBreak(ref: string): boolean {
+    return this.has(ref) || this.#broken.mayInclude(ref);
   }
 
   /** Whether a request of the session is under way. */
@@ -62,6 +73,12 @@ export class InFlightSessions {
         resolve();
       });
     });
+  }
+
+  /** Resolves when no request of the session is under way, however long that takes. */
+  async ended(ref: string): Promise<void> {
+    const flight = this.#flights.get(ref);
+    if (flight) await new Promise<void>((resolve) => flight.waiting.push(resolve));
   }
 
   /** IDs of the sessions that have a request under way on the backend. */

@@ -40,11 +40,14 @@ export const commitBody: z.ZodType<CommitRequest> = z.object({
     .optional(),
 });
 
+const recallNumbers = z.array(z.int().nonnegative()).max(10_000);
+
 export const leaseBody: z.ZodType<LeaseRequest> = z.object({
   backend,
   gateway: z.string().min(1).max(128),
   seen: z.int().min(-1),
-  acknowledged: z.array(z.int().nonnegative()).max(10_000),
+  acknowledged: recallNumbers,
+  broken: recallNumbers.optional(),
   wait: z.boolean(),
   renew: z.boolean().optional(),
   leave: z.boolean().optional(),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StickshiftError } from '../../protocol/errors.ts';
+import type { SessionAgent } from '../session-agent.ts';
 import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
 
 /** So long that a test in which it runs out fails for it. */
@@ -126,6 +127,56 @@ test('a removal that nobody asks about is a logout after a while', async () => {
   const { source, state } = await scene({ removalSilenceMs: 1 });
   source.remove('old');
   await until(() => state('old') === 'ended');
+});
+
+/** A gateway that holds a lease of the agent, and says this of a removed session's requests when it is asked. */
+async function gateway({ leases }: SessionAgent, name: string, says: 'fine' | 'broken' | undefined) {
+  const request = { backend: 'app-1', gateway: name, acknowledged: [], wait: false };
+  const { recall: seen } = await leases.call({ ...request, seen: -1 });
+  return async () => {
+    const { recall, recalls } = await leases.call({ ...request, seen, wait: true });
+    const acknowledged = recalls.flatMap((one) => (one.reason === 'removed' ? [one.recall] : []));
+    assert.equal(acknowledged.length, 1);
+    const broken = says === 'broken' ? acknowledged : [];
+    if (says) await leases.call({ ...request, seen: recall, acknowledged, broken });
+  };
+}
+
+test('a removal by a request that was answered is a logout, though nobody asks what it was', async () => {
+  const { agent, source, state } = await scene();
+  const asked = [await gateway(agent, 'one', 'fine'), await gateway(agent, 'two', 'fine')];
+  source.remove('old');
+  await asked[0]?.();
+  assert.equal(state('old'), 'active');
+  await asked[1]?.();
+  await until(() => state('old') === 'ended');
+  assert.deepEqual(await agent.adopt('old', 1), { outcome: 'ended' });
+});
+
+for (const [what, word] of [
+  ['says that a request of it broke off', 'broken'],
+  ['says nothing', undefined],
+] as const) {
+  test(`a removed session is brought back when a gateway ${what}`, async () => {
+    const { agent, source, state } = await scene();
+    for (const asked of [await gateway(agent, 'one', word), await gateway(agent, 'two', 'fine')]) {
+      if (source.text('old')) source.remove('old');
+      await asked();
+    }
+    assert.equal((await agent.adopt('old', 1)).outcome, 'found');
+    assert.deepEqual([state('old'), source.text('old')], ['active', 'cart']);
+  });
+}
+
+test('what is said of a removal too late changes nothing', async () => {
+  const { agent, source, state } = await scene();
+  const asked = await gateway(agent, 'one', 'fine');
+  source.remove('old');
+  assert.equal((await agent.adopt('old', 1)).outcome, 'found');
+  await asked();
+  source.write('old', 'cart with tea');
+  await commitAll(agent, 'old');
+  assert.equal(state('old'), 'active');
 });
 
 test('what the app writes under an ID that it has removed is refused, and the ID is dead', async () => {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
 import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import { within } from '../ownership/within.ts';
@@ -15,6 +16,7 @@ export interface RemovalsParts {
   readonly owned: OwnedSessions;
   readonly logouts: Logouts;
   readonly replacements: Replacements;
+  readonly leases: Leases;
   readonly logger: Logger;
   /** Most that are kept undecided; beyond it a removal counts as a logout at once. */
   readonly limit: number;
@@ -62,7 +64,13 @@ export class Removals {
       if (this.isOpen(sessionId)) this.#retire(sessionId);
     }, removalSilenceMs);
     const { promise: over, resolve: finish } = Promise.withResolvers<void>();
-    this.#removals.set(sessionId, { session, timer, begunAt: performance.now(), over, finish });
+    const removal = { session, timer, begunAt: performance.now(), over, finish };
+    this.#removals.set(sessionId, removal);
+    void this.#parts.leases.wasAnswered(sessionId, removalSilenceMs).then((wasAnswered) => {
+      // A logout by a link, say, of which no gateway asks what it did.
+      if (wasAnswered && this.isOpen(sessionId) && this.#removals.get(sessionId) === removal)
+        this.#retire(sessionId);
+    });
   }
 
   /**

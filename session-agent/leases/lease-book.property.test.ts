@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LeaseAnswer, LeaseRequest } from '../../protocol/agent-api.ts';
 import { StickshiftError } from '../../protocol/errors.ts';
+import type { Inquiry } from './inquiry.ts';
 import { LeaseBook } from './lease-book.ts';
 import type { RecallUnderWay } from './recall-under-way.ts';
 
@@ -30,6 +31,8 @@ class View {
   seen = -1;
   /** Recalls under this number are not its concern: what it learned before them it does not trust. */
   since = Number.POSITIVE_INFINITY;
+  /** Where its lease begins. */
+  began = Number.POSITIVE_INFINITY;
   toAgree: number[] = [];
   readonly agreed = new Set<number>();
 
@@ -45,6 +48,7 @@ class View {
   lapse(): void {
     this.until = Number.NEGATIVE_INFINITY;
     this.since = Number.POSITIVE_INFINITY;
+    this.began = Number.POSITIVE_INFINITY;
     this.seen = -1;
     this.toAgree = [];
   }
@@ -59,6 +63,7 @@ class View {
     if (begins) {
       this.since = answer.renewed ?? answer.recall;
       this.seen = answer.recall;
+      this.began = answer.recall;
       this.toAgree = [];
     } else {
       for (const { recall } of answer.recalls) if (recall > this.seen) this.toAgree.push(recall);
@@ -72,6 +77,7 @@ type Step =
   | { readonly do: 'call' | 'agree' | 'renew' | 'give up' | 'restart' | 'leave'; readonly gateway: Gateway }
   | { readonly do: 'arrive' | 'arrive twice' | 'answer' | 'lose'; readonly call: number }
   | { readonly do: 'recall' | 'tell'; readonly reason: 'release' | 'lost' }
+  | { readonly do: 'inquire' }
   | { readonly do: 'wait'; readonly ms: number }
   /** The store is heard, or goes silent. */
   | { readonly do: 'hear' | 'hear nothing' };
@@ -98,12 +104,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('recall' as const), reason }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('tell' as const), reason }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'inquire' as const }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.nat(2_500) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('hear' as const, 'hear nothing' as const) }) },
 );
 
 /**
- * Carries the steps out; after each, no recall is over that a gateway which holds a lease has not agreed to, and nobody holds one
+ * Carries the steps out; after each, no recall is over that a gateway which holds a lease has not agreed to, no inquiry is answered
+ * that one has not spoken to, and nobody holds one
  * that reaches further than the store was heard.
  */
 class Run {
@@ -111,7 +119,8 @@ class Run {
   readonly #views = new Map<Gateway, View>();
   readonly #requests: Call[] = [];
   readonly #answers: Call[] = [];
-  readonly recalls: RecallUnderWay[] = [];
+  readonly #recalls: RecallUnderWay[] = [];
+  readonly #inquiries: Inquiry[] = [];
   #starts = 0;
   #now = 0;
   /** Since when the store is silent. */
@@ -168,10 +177,13 @@ class Run {
         pull(this.#answers, step.call);
         break;
       case 'recall':
-        this.recalls.push(this.#book.recall(['alice'], step.reason, this.#now));
+        this.#recalls.push(this.#book.recall(['alice'], step.reason, this.#now));
         break;
       case 'tell':
         this.#book.tell(['bob'], step.reason);
+        break;
+      case 'inquire':
+        this.#inquiries.push(this.#book.inquire('carol', this.#now));
         break;
       case 'hear':
         this.#silentSince = undefined;
@@ -189,12 +201,24 @@ class Run {
     return this.#silentSince ?? this.#now;
   }
 
+  get recalls(): RecallUnderWay[] {
+    return [...this.#recalls, ...this.#inquiries.flatMap(({ recalls }) => recalls)];
+  }
+
   check(): void {
-    for (const { recall, isOver } of this.recalls) {
+    for (const { recall, isOver } of this.#recalls) {
       if (!isOver) continue;
       for (const view of this.#views.values()) {
         const trusts = view.holds(this.#now) && view.since < recall && !view.agreed.has(recall);
         assert.equal(trusts, false, `recall ${recall} is over, and gateway ${view.name} has not agreed`);
+      }
+    }
+    for (const { recalls } of this.#inquiries.filter(({ isAnswered }) => isAnswered)) {
+      const newest = Math.max(...recalls.map(({ recall }) => recall));
+      for (const view of this.#views.values()) {
+        const hasSpoken = recalls.some(({ recall }) => view.agreed.has(recall));
+        const wasAsked = view.holds(this.#now) && view.began < newest;
+        assert.ok(hasSpoken || !wasAsked, `gateway ${view.name} was not heard about ${newest}`);
       }
     }
     for (const view of this.#views.values()) {
@@ -271,7 +295,7 @@ function violates(exaggeration: number, seed?: number): boolean {
   return result.failed;
 }
 
-test('no recall is over while a gateway that has not agreed holds a lease, and none is held of an agent that hears nothing', () => {
+test('no recall is over, and nothing learned, while a gateway that has not agreed holds a lease, and none is held of an agent that hears nothing', () => {
   assert.equal(violates(1), false);
 });
 

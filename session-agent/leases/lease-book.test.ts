@@ -216,3 +216,123 @@ test('a recall that was given up is never over', () => {
   leases.lapse(GONE_MS);
   assert.equal(recall.isOver, false);
 });
+
+/** What a gateway says when it is asked about a removed session. */
+type Word = 'fine' | 'broken';
+
+/** The gateway hears what it has not seen, and answers what is asked of it. */
+function answer(leases: LeaseBook, now: number, gateway: string, seen: number, word: Word): void {
+  const told = call(leases, now, { gateway, seen }) ?? assert.fail();
+  const acknowledged = told.recalls.flatMap(({ recall, reason }) => (reason === 'removed' ? [recall] : []));
+  const broken = word === 'broken' ? acknowledged : [];
+  call(leases, now, { gateway, seen: told.recall, acknowledged, broken });
+}
+
+/** An agent asks the gateways about a session that its app has removed. */
+function ask(leases: LeaseBook, words: Readonly<Record<string, Word>>, now = 0) {
+  const seen = new Map(Object.keys(words).map((gateway) => [gateway, begin(leases, now, gateway)]));
+  const inquiry = leases.inquire('alice', now);
+  for (const [gateway, word] of Object.entries(words)) {
+    assert.equal(inquiry.isAnswered, false);
+    answer(leases, now, gateway, seen.get(gateway) ?? -1, word);
+  }
+  return inquiry;
+}
+
+test('the request that removed a session was answered when every gateway says that none broke off', () => {
+  assert.equal(ask(book(), { one: 'fine' }).isAnswered, true);
+  assert.equal(ask(book(), { one: 'fine', two: 'fine' }).isAnswered, true);
+  assert.equal(ask(book(), { one: 'broken', two: 'fine' }).isAnswered, false);
+  assert.equal(ask(book(), { one: 'fine', two: 'broken' }).isAnswered, false);
+});
+
+test('whoever asks need not wait any longer when all is known, or one request broke off', async () => {
+  await ask(book(), { one: 'fine', two: 'fine' }).settled;
+  const leases = book();
+  begin(leases, 0, 'three');
+  await ask(leases, { one: 'broken' }).settled;
+});
+
+test('a gateway that falls silent or leaves before it has spoken may have had a request that broke off', () => {
+  for (const goes of [
+    (leases: LeaseBook) => leases.lapse(GONE_MS),
+    (leases: LeaseBook) => call(leases, 4, { gateway: 'two', leave: true }),
+  ]) {
+    const leases = book();
+    begin(leases, 0, 'two');
+    const inquiry = ask(leases, { one: 'fine' });
+    goes(leases);
+    assert.equal(inquiry.isAnswered, false);
+    assert.ok(inquiry.recalls.every(({ isOver }) => isOver));
+  }
+});
+
+test('so may one that fell silent before, for a minute, unless it has come back', () => {
+  const leases = book();
+  begin(leases, 0, 'two');
+  leases.lapse(GONE_MS);
+  assert.equal(ask(leases, { one: 'fine' }, GONE_MS + 1).isAnswered, false);
+  assert.equal(ask(leases, { one: 'fine', two: 'fine' }, GONE_MS + 2).isAnswered, true);
+  leases.lapse(3 * GONE_MS);
+  assert.equal(ask(leases, { three: 'fine' }, 3 * GONE_MS + 59_999).isAnswered, false);
+  assert.equal(ask(leases, { three: 'fine' }, 3 * GONE_MS + 60_000).isAnswered, true);
+});
+
+test('so may one that has left, and one that was refused a lease', () => {
+  const left = book();
+  begin(left, 0, 'two');
+  call(left, 1, { gateway: 'two', leave: true });
+  assert.equal(ask(left, { one: 'fine' }, 2).isAnswered, false);
+  const full = book({ limit: 1 });
+  begin(full, 0, 'one');
+  assert.throws(() => begin(full, 1, 'two'), { code: 'LEASE_REFUSED' });
+  assert.equal(ask(full, { one: 'fine' }, 2).isAnswered, false);
+});
+
+test('gateways that come before it is over are asked, too', () => {
+  const leases = book({ bornAt: 0 });
+  const inquiry = leases.inquire('alice', 1);
+  answer(leases, 3, 'one', begin(leases, 2, 'one'), 'fine');
+  assert.equal(inquiry.isAnswered, false, 'another one may hold a lease of a former life, and come');
+  answer(leases, TTL_MS / 2, 'two', begin(leases, TTL_MS / 2, 'two'), 'fine');
+  leases.lapse(TTL_MS + 100);
+  assert.equal(inquiry.isAnswered, true);
+});
+
+test('a gateway that comes is asked although the first time that this was told of is forgotten', () => {
+  const leases = book({ logSize: 500 });
+  const inquiry = leases.inquire('alice', 0);
+  for (let each = 0; each < 20; each++) leases.tell(['bob'], 'lost');
+  answer(leases, 2, 'one', begin(leases, 1, 'one'), 'fine');
+  assert.equal(inquiry.isAnswered, true);
+});
+
+test('a gateway that begins anew owes what it owed, whatever the agent wants to know', () => {
+  const leases = book({ logSize: 500 });
+  const seen = begin(leases, 0);
+  leases.inquire('alice', 1);
+  for (let each = 0; each < 20; each++) leases.tell(['bob'], 'lost');
+  const recall = leases.recall(['carol'], 'release', 2);
+  begin(leases, 3);
+  assert.throws(() => call(leases, 4, { seen }), { code: 'LEASE_REFUSED' });
+  assert.equal(recall.isOver, false, 'it may trust in its first lease yet');
+});
+
+test('an inquiry waits for a gateway when none holds a lease, until it is closed', async () => {
+  const leases = book();
+  const inquiry = leases.inquire('alice', 0);
+  leases.close(inquiry);
+  await inquiry.settled;
+  assert.equal(inquiry.isAnswered, false);
+  assert.equal(begin(leases, 1), leases.newest);
+});
+
+test('past a thousand inquiries nothing more is learned', () => {
+  const leases = book();
+  const inquiries = Array.from({ length: 1_001 }, (_, index) => leases.inquire(`${index}`, 0));
+  begin(leases, 1);
+  assert.deepEqual(
+    inquiries.map(({ recalls }) => recalls.length),
+    [...Array.from({ length: 1_000 }, () => 1), 0],
+  );
+});

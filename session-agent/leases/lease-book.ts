@@ -1,5 +1,6 @@
 import type { LeaseAnswer, LeaseRequest, Recall } from '../../protocol/agent-api.ts';
 import { StickshiftError } from '../../protocol/errors.ts';
+import { Inquiry } from './inquiry.ts';
 import { Lease } from './lease.ts';
 import { RecallLog } from './recall-log.ts';
 import { RecallUnderWay } from './recall-under-way.ts';
@@ -8,6 +9,10 @@ import { RecallUnderWay } from './recall-under-way.ts';
 const CLOCK_DRIFT = 0.01;
 /** A recall of a lost session is agreed to at once. Whoever takes longer than this loses the lease, milliseconds. */
 const LOST_PATIENCE_MS = 5_000;
+/** So long the agent reckons with requests that broke off together with their gateway, milliseconds. An app may go on with them for a while. */
+const SILENT_MS = 60_000;
+/** Past these somebody is clearing up, or no gateway has been there for long. */
+const MAX_INQUIRIES = 1_000;
 const LOG_SIZE = 1024 * 1024;
 const NO_LEASE = 'this gateway holds no lease any more; begin with seen -1';
 /** In the place of a gateway's name, which is never empty. */
@@ -41,6 +46,10 @@ export class LeaseBook {
   readonly #held = new Map<string, Lease>();
   /** Leases that nothing prolongs: revoked ones, and those of a former life. Recalls wait until they have run out. */
   readonly #ending = new Map<Lease, string>();
+  readonly #inquiries = new Set<Inquiry>();
+  readonly #inquiryOf = new WeakMap<RecallUnderWay, Inquiry>();
+  /** Gateways that are gone, with whatever requests they had, and since when. */
+  readonly #silent = new Map<string, number>();
   readonly #underWay = new Set<RecallUnderWay>();
   readonly #log: RecallLog;
   #recall = 0;
@@ -74,7 +83,7 @@ export class LeaseBook {
    */
   heard(request: LeaseRequest, now: number): Lease | undefined {
     this.lapse(now);
-    if (request.leave) return this.#leave(request.gateway);
+    if (request.leave) return this.#leave(request.gateway, now);
     // Who begins, or begins again, is not to trust what was told before: agreed or not, it may have forgotten recalls.
     if (request.renew || request.seen < 0) this.#recall++;
     const lease =
@@ -83,7 +92,12 @@ export class LeaseBook {
         : this.#prolong(request.gateway, request.seen, now);
     lease.heardAt = now;
     const acknowledged = new Set(request.acknowledged);
-    for (const recall of lease.owes) if (acknowledged.has(recall.recall)) this.#excuse(recall, lease);
+    const broken = new Set(request.broken);
+    for (const recall of lease.owes) {
+      if (!acknowledged.has(recall.recall)) continue;
+      if (broken.has(recall.recall)) this.#inquiryOf.get(recall)?.doubt();
+      this.#excuse(recall, lease);
+    }
     return lease;
   }
 
@@ -135,6 +149,25 @@ export class LeaseBook {
     this.#log.add({ recall: ++this.#recall, sessionIds, reason });
   }
 
+  /** Asks every gateway whether a request of the session broke off. Whoever asks has to {@link close} it. */
+  inquire(sessionId: string, now: number): Inquiry {
+    this.lapse(now);
+    const inquiry = new Inquiry(sessionId);
+    if (this.#silent.size > 0 || this.#inquiries.size >= MAX_INQUIRIES) {
+      inquiry.doubt();
+      return inquiry;
+    }
+    this.#inquiries.add(inquiry);
+    if (this.#held.size + this.#ending.size > 0) this.#ask(inquiry, this.recall([sessionId], 'removed', now));
+    return inquiry;
+  }
+
+  close(inquiry: Inquiry): void {
+    this.#inquiries.delete(inquiry);
+    for (const recall of inquiry.recalls) this.giveUp(recall);
+    inquiry.close();
+  }
+
   giveUp(recall: RecallUnderWay): void {
     this.#underWay.delete(recall);
     recall.giveUp();
@@ -142,6 +175,7 @@ export class LeaseBook {
 
   giveUpAll(): void {
     for (const recall of this.#underWay) this.giveUp(recall);
+    for (const inquiry of this.#inquiries) this.close(inquiry);
   }
 
   /** Drops the leases whose time is up. Returns when the next one's will be, if a recall waits for any. */
@@ -152,13 +186,21 @@ export class LeaseBook {
       if (until > now && lease.owes.size > 0) next = Math.min(next, until);
       if (until > now) return false;
       if (lease.owes.size > 0) this.#lapsed++;
-      this.#excuseAll(lease);
       return true;
     };
+    for (const [gateway, since] of this.#silent) if (now - since >= SILENT_MS) this.#silent.delete(gateway);
     const heardUntil = this.#options.heardUntil?.();
-    for (const [gateway, lease] of this.#held) if (isOver(lease, heardUntil)) this.#held.delete(gateway);
+    for (const [gateway, lease] of this.#held) {
+      if (!isOver(lease, heardUntil)) continue;
+      this.#held.delete(gateway);
+      this.#gone(gateway, lease, now);
+    }
     // Of a former life, nobody knows here what it had heard.
-    for (const lease of this.#ending.keys()) if (isOver(lease)) this.#ending.delete(lease);
+    for (const [lease, gateway] of this.#ending) {
+      if (!isOver(lease)) continue;
+      this.#ending.delete(lease);
+      this.#gone(gateway, lease, now);
+    }
     return Number.isFinite(next) ? next : undefined;
   }
 
@@ -171,10 +213,14 @@ export class LeaseBook {
     if (held && this.#log.reachesBackTo(this.#beginningOf(held)) && !isOverdue(held, now)) return held;
     if (held) this.#revoke(gateway, held);
     if (this.#held.size + this.#ending.size >= this.#options.limit) {
+      // It serves all the same, and nobody will ask it.
+      this.#silent.set(gateway, now);
       throw new StickshiftError('LEASE_REFUSED', `${this.#options.limit} gateways hold a lease already`);
     }
+    this.#silent.delete(gateway);
     const lease = new Lease(this.#recall, now);
     this.#held.set(gateway, lease);
+    this.#askAlso(lease, now);
     return lease;
   }
 
@@ -198,14 +244,15 @@ export class LeaseBook {
     return oldestOwed === undefined ? this.#recall : oldestOwed - 1;
   }
 
-  #leave(gateway: string): undefined {
+  /** What it knows of requests that broke off goes with it. */
+  #leave(gateway: string, now: number): undefined {
     const held = this.#held.get(gateway);
-    if (held) this.#excuseAll(held);
+    const leases = held ? [held] : [];
+    for (const [lease, of] of this.#ending) if (of === gateway) leases.push(lease);
     this.#held.delete(gateway);
-    for (const [lease, of] of this.#ending) {
-      if (of !== gateway) continue;
-      this.#excuseAll(lease);
+    for (const lease of leases) {
       this.#ending.delete(lease);
+      this.#gone(gateway, lease, now);
     }
   }
 
@@ -215,8 +262,30 @@ export class LeaseBook {
     this.#ending.set(lease, gateway);
   }
 
-  #excuseAll(lease: Lease): void {
-    for (const recall of lease.owes) this.#excuse(recall, lease);
+  /** Without a lease it may have had the very request that the agent wants to know of. */
+  #askAlso(lease: Lease, now: number): void {
+    for (const inquiry of this.#inquiries) {
+      this.tell([inquiry.sessionId], 'removed');
+      const recall = new RecallUnderWay(this.#recall, 'removed', now, [lease]);
+      this.#underWay.add(recall);
+      this.#ask(inquiry, recall);
+    }
+  }
+
+  #ask(inquiry: Inquiry, recall: RecallUnderWay): void {
+    this.#inquiryOf.set(recall, inquiry);
+    inquiry.ask(recall);
+  }
+
+  /** A gateway holds a lease no more, and has not said what became of its requests. */
+  #gone(gateway: string, lease: Lease, now: number): void {
+    // Where one of a former life is still there, it holds another lease by now, and is asked.
+    const isKnown = gateway !== FORMER_LIFE;
+    if (isKnown && !this.#held.has(gateway)) this.#silent.set(gateway, now);
+    for (const recall of lease.owes) {
+      if (isKnown) this.#inquiryOf.get(recall)?.doubt();
+      this.#excuse(recall, lease);
+    }
   }
 
   #excuse(recall: RecallUnderWay, lease: Lease): void {

@@ -109,6 +109,21 @@ export class Leases {
     return recall.isOver;
   }
 
+  /**
+   * Asks all gateways about a session that the app has removed. Resolves with true when the request that did it was answered, whichever
+   * it was: none of the session's broke off. False when one may have, or when that is not to be learned within `patienceMs`.
+   */
+  async wasAnswered(sessionId: string, patienceMs: number): Promise<boolean> {
+    const inquiry = this.#book.inquire(sessionId, performance.now());
+    this.counts.recalls++;
+    this.#wakeAll();
+    this.#watchLapses();
+    await within(inquiry.settled, patienceMs);
+    const { isAnswered } = inquiry;
+    this.#book.close(inquiry);
+    return isAnswered;
+  }
+
   /** Tells gateways of sessions that live nowhere any more, and waits for nobody. */
   tell(sessionIds: readonly string[]): void {
     this.counts.recalls++;

@@ -1,7 +1,7 @@
 import type { Recall } from '../../protocol/agent-api.ts';
 import type { Lease } from './lease.ts';
 
-/** A recall whose sessions the app may not forget yet. */
+/** A recall that gateways have yet to agree to. Until then the app may not forget its sessions. */
 export class RecallUnderWay {
   readonly recall: number;
   readonly reason: Recall['reason'];

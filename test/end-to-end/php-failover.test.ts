@@ -211,6 +211,16 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     assert.notEqual(thief.sessionId, dead);
   });
 
+  test('a logout by a link, of which no agent is asked, is not undone by a move right after it', async (t) => {
+    const { site, first, home } = await shopping(t);
+    const thief = first.twin();
+    assert.equal((await first.send('GET', '/logout'))?.status, 200);
+    await site.command('drain', home.id, '--wait');
+    assert.deepEqual((await thief.look()).cart, []);
+    assert.notEqual(thief.server, home.id);
+    assert.equal((await site.admin.lookUp({ session: first.sessionId }))?.state, 'ended');
+  });
+
   test('an app that goes on under the ID that it has just logged out is told at once, each time, that nothing is kept', async (t) => {
     const { site, customers } = await shopping(t);
     for (const customer of customers) {
