@@ -92,6 +92,11 @@ export interface CommitRequest {
   readonly incarnation?: string | undefined;
   /** Default: `ack`, `onStoreDown` `refuse`. */
   readonly durability?: CommitDurability | undefined;
+  /**
+   * The answer is an error, and may be a web server's word for a process that died over the request: a session that it removed is
+   * not known to have been logged out.
+   */
+  readonly failed?: boolean | undefined;
 }
 
 /** What the caller's configuration asks for before a response may go out. */

@@ -280,8 +280,9 @@ export class SessionAgent implements SourceListener {
     timeoutMs: number,
     since?: 'this-life' | 'earlier',
     durability?: CommitDurability,
+    failed?: boolean,
   ): Promise<SessionCommit[]> {
-    return this.#commitAnswers.commit(sessionIds, timeoutMs, since, durability);
+    return this.#commitAnswers.commit(sessionIds, timeoutMs, since, durability, failed);
   }
 
   // What the source tells

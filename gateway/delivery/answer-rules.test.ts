@@ -89,6 +89,7 @@ describe('an answer', () => {
       touched: [exchange.route.session],
       binding: { backend: one, session: exchange.route.session, epoch: 3, stamp: STAMP, hasEnded: false },
       namesSession: false,
+      failed: false,
       endless: false,
     });
   });
@@ -166,6 +167,24 @@ describe('an answer', () => {
     const other = scene({ method: 'POST' });
     assert.notEqual(other.plan({}, 503).hold, undefined);
     assert.equal(other.known.get('shop abc'), undefined);
+  });
+
+  test('that is an error, and may be a web server’s word for an app that has died, is held as one', () => {
+    const answers: [IncomingHttpHeaders, number, boolean][] = [
+      [{}, 500, true],
+      [{}, 503, true],
+      [{ 'set-cookie': ['sid=abc'] }, 503, false],
+      [{}, 404, false],
+    ];
+    for (const [headers, status, failed] of answers) {
+      assert.partialDeepStrictEqual(scene({ method: 'POST' }).plan(headers, status), { failed });
+    }
+  });
+
+  test('that is an error, and is not held, leaves the session in doubt: nobody asks its agent now', () => {
+    const { plan, known } = scene({ method: 'GET' });
+    assert.equal(plan({}, 503).hold, undefined);
+    assert.equal(known.get('shop abc')?.isDoubtful, true);
   });
 
   test('to a request whose session had ended binds its client beyond that', () => {

@@ -7,7 +7,6 @@ import type { HoldDecision } from '../hold/hold-rules.ts';
 import type { AnswerCheck } from '../leases/answer-check.ts';
 import type { KnownBindings } from '../sessions/known-bindings.ts';
 import { SessionReference } from '../sessions/session-reference.ts';
-import { BROKEN_OFF } from './broken-off.ts';
 import type { AnsweredExchange } from './exchange.ts';
 
 interface AnswerRulesOptions {
@@ -34,10 +33,14 @@ export interface AnswerPlan {
   readonly binding: AnsweredBinding;
   /** The answer itself begins, replaces or takes away a session ID. */
   readonly namesSession: boolean;
+  /** It is an error, and says nothing of a session: its request may have died over the one that it was sent with. */
+  readonly failed: boolean;
   /** It may never end by itself. */
   readonly endless: boolean;
 }
 
+/** What a web server in front of the app answers when the process behind it has died, or does not come to an end. */
+const BROKEN_OFF: ReadonlySet<number> = new Set([502, 504]);
 const EVENT_STREAM = /^text\/event-stream/i;
 const NOBODY: readonly SessionReference[] = [];
 
@@ -65,17 +68,19 @@ export class AnswerRules {
     if (next) known.set(next.ref, { backend: exchange.backend, epoch: 0, stamp: exchange.stamp });
     const binding = bindingAfter(exchange, session, next);
 
-    const isBrokenOff = named === undefined && BROKEN_OFF.has(answer.status);
+    const failed = named === undefined && answer.status >= 500;
     // It acknowledges nothing; and a commit asked for now would settle what a request that died has left half done.
-    if (isBrokenOff && session) known.doubt(session.ref);
+    const isBrokenOff = failed && BROKEN_OFF.has(answer.status);
     const namesSession = named !== undefined;
     const touched = touchedBy(session, next);
     const isCommittable = !isBrokenOff && touched.length > 0;
     const hold = isCommittable && !endless ? routing.holds(exchange, namesSession) : undefined;
+    // Whether the app still has its session is for the agent to say, which is asked only for what is held.
+    if (failed && !hold && session) known.doubt(session.ref);
     // What the app has changed lately may never be saved. Asked as if the answer had changed it.
     const isUnsure = !exchange.backend.agentUp || exchange.backend.lease.isSilent();
     const ask = isCommittable && !hold && isUnsure ? routing.holds(exchange, true) : undefined;
-    return { hold, ask, touched, binding, namesSession, endless };
+    return { hold, ask, touched, binding, namesSession, failed, endless };
   }
 
   /**
@@ -102,13 +107,10 @@ export class AnswerRules {
    *
    * @throws StickshiftError when the answer must be withheld
    */
-  async release(
-    exchange: AnsweredExchange,
-    { binding, touched }: AnswerPlan,
-    hold: HoldDecision,
-  ): Promise<AnsweredBinding> {
+  async release(exchange: AnsweredExchange, plan: AnswerPlan, hold: HoldDecision): Promise<AnsweredBinding> {
+    const { binding } = plan;
     const isRetired = binding.session !== exchange.route.session;
-    const committed = await this.#commit(exchange, touched, hold);
+    const committed = await this.#commit(exchange, plan, hold);
     if (committed !== 'ended') {
       // Of a session that had no record yet. Any other epoch than the one that the request was sent in is a sign that it moved.
       const isFirst = exchange.epoch === 0 && committed !== 0 && !isRetired;
@@ -118,12 +120,12 @@ export class AnswerRules {
   }
 
   /** Commits what an answer acknowledges that was too large to hold, and is with its client already. */
-  releaseLate(exchange: AnsweredExchange, { binding, touched }: AnswerPlan, hold: HoldDecision): void {
+  releaseLate(exchange: AnsweredExchange, plan: AnswerPlan, hold: HoldDecision): void {
     const { logger } = this.#options;
-    this.#commit(exchange, touched, hold).catch((error: unknown) =>
+    this.#commit(exchange, plan, hold).catch((error: unknown) =>
       exchange.trace.run(() =>
         logger.error(
-          { err: error, [ATTRIBUTE.sessionKey]: binding.session?.key },
+          { err: error, [ATTRIBUTE.sessionKey]: plan.binding.session?.key },
           'an answer too large to hold was sent, and its commit failed',
         ),
       ),
@@ -142,12 +144,12 @@ export class AnswerRules {
   }
 
   async #admitSaved(exchange: AnsweredExchange, plan: AnswerPlan, ask: HoldDecision): Promise<void> {
-    await this.#commit(exchange, plan.touched, ask);
+    await this.#commit(exchange, plan, ask);
     await this.check(exchange, plan.namesSession);
   }
 
-  #commit(exchange: AnsweredExchange, touched: readonly SessionReference[], hold: HoldDecision) {
-    return exchange.trace.run(() => this.#options.committer.commit(exchange, touched, hold));
+  #commit(exchange: AnsweredExchange, { touched, failed }: AnswerPlan, hold: HoldDecision) {
+    return exchange.trace.run(() => this.#options.committer.commit(exchange, touched, hold, failed));
   }
 }
 

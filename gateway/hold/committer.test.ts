@@ -59,12 +59,22 @@ function scene() {
     logger: log.logger,
     holdTimeoutMs: HOLD_MS,
   });
-  const commit = (decision = WRITE) =>
-    committer.commit({ backend, incarnation: 'first', stamp: undefined }, [session], decision);
+  const commit = (decision = WRITE, failed = false) =>
+    committer.commit({ backend, incarnation: 'first', stamp: undefined }, [session], decision, failed);
   const knownOfSession = () => known.get(session.ref);
   const isAhead = (seq: number) => acknowledged.areAheadOf(session.ref, seq);
   return { world, backend, other, asked, commit, knownOfSession, isAhead, counters, log };
 }
+
+test('an agent is told of an answer that is an error, and of no other', async () => {
+  const { asked, commit } = scene();
+  await commit(WRITE, true);
+  await commit(WRITE);
+  assert.deepEqual(
+    asked.map(({ failed }) => failed),
+    [true, undefined],
+  );
+});
 
 for (const code of ['AGENT_UNREACHABLE', 'AGENT_NO_ANSWER'] as const) {
   test(`an agent that is ${code} is asked again, and told whom the request was meant for`, async () => {

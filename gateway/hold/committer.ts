@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { CommitDurability, SessionCommit } from '../../protocol/agent-api.ts';
+import type { CommitRequest, SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError, StickshiftError } from '../../protocol/errors.ts';
 import { ATTRIBUTE } from '../../protocol/telemetry-names.ts';
 import type { AgentClient } from '../agent-client/agent-client.ts';
@@ -52,6 +52,7 @@ export class Committer {
    * Resolves, as soon as the answer may go out, with the epoch of the last session named, 0 when it has no record; or says that
    * it was logged out.
    *
+   * @param failed - see `CommitRequest`
    * @throws StickshiftError `COMMIT_FENCED` when the session has moved, `COMMIT_ENDED` when it had been logged out before the
    * change, `COMMIT_UNKNOWN` when nobody can say that the change is safe. The answer must be withheld then.
    */
@@ -59,11 +60,12 @@ export class Committer {
     answeredBy: AnsweredBy,
     sessions: readonly SessionReference[],
     { durability, unsafe }: HoldDecision,
+    failed = false,
   ): Promise<number | 'ended'> {
     const { counters } = this.#options;
     const started = performance.now();
     try {
-      const commits = await this.#ask(answeredBy, sessions, durability);
+      const commits = await this.#ask(answeredBy, sessions, { durability, ...(failed && { failed }) });
       if (unsafe) await this.#assertNothingLost(commits, answeredBy.backend);
       let last: number | 'ended' = 0;
       for (const [index, commit] of commits.entries()) {
@@ -82,7 +84,7 @@ export class Committer {
   async #ask(
     { backend, incarnation }: Omit<AnsweredBy, 'stamp'>,
     sessions: readonly SessionReference[],
-    durability: CommitDurability,
+    wish: Pick<CommitRequest, 'durability' | 'failed'>,
   ): Promise<readonly SessionCommit[]> {
     const { agentClient, health, holdTimeoutMs } = this.#options;
     const sessionIds = sessions.map((session) => session.id);
@@ -96,7 +98,7 @@ export class Committer {
           : deadline;
       const timeoutMs = Math.max(1, Math.round(until - performance.now()));
       try {
-        const request = { sessionIds, timeoutMs, incarnation, durability };
+        const request = { sessionIds, timeoutMs, incarnation, ...wish };
         const answer = await agentClient.commit(backend, request, backend.agentGone);
         if (answer.sessions.length !== sessions.length) {
           throw new StickshiftError(

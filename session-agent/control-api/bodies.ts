@@ -31,6 +31,7 @@ export const commitBody: z.ZodType<CommitRequest> = z.object({
   sessionIds: z.array(sessionId).min(1).max(16),
   timeoutMs: z.int().min(0).max(60_000),
   incarnation: z.string().max(128).optional(),
+  failed: z.boolean().optional(),
   durability: z
     .object({
       mode: z.enum(['async', 'ack', 'replica']),

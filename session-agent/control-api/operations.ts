@@ -32,6 +32,7 @@ interface Sessions {
     timeoutMs: number,
     since: 'this-life' | 'earlier',
     durability?: CommitDurability,
+    failed?: boolean,
   ): Promise<CommitAnswer['sessions']>;
 }
 
@@ -81,10 +82,10 @@ export function tracedOperations(
         return answer;
       }),
     releaseIdle: ({ except, limit }) => sessions.releaseIdle(new Set(except), limit),
-    commit: ({ sessionIds, timeoutMs, incarnation: expected = incarnation, durability }) =>
+    commit: ({ sessionIds, timeoutMs, incarnation: expected = incarnation, durability, failed }) =>
       spanned(SPAN.commit, backend, async (span) => {
         const since = expected === incarnation ? 'this-life' : 'earlier';
-        const commits = await sessions.commit(sessionIds, timeoutMs, since, durability);
+        const commits = await sessions.commit(sessionIds, timeoutMs, since, durability, failed);
         if (span.isRecording()) {
           span.setAttributes({
             [ATTRIBUTE.sessionKey]: sessionIds.map(deriveKey),

@@ -58,13 +58,16 @@ export class IdChanges {
    * it changed an ID, decided.
    *
    * @param replicas - how many replicas of the store are to have what is committed for it
+   * @param failed - the response is an error, and its request may have died
    * @throws StickshiftError `SOURCE_FAILED` when the app has not finished with one of them, or died before it had: then nothing
    * is decided, for what is missing may be what another one has become
    */
-  async answered(sessionIds: readonly string[], replicas: number): Promise<void> {
+  async answered(sessionIds: readonly string[], replicas: number, failed = false): Promise<void> {
     const { source } = this.#parts;
     const refreshed = await Promise.allSettled(sessionIds.map((sessionId) => source.refresh(sessionId)));
     for (const result of refreshed) if (result.status === 'rejected') throw result.reason;
+    if (failed && sessionIds.some((sessionId) => this.#removals.isOpen(sessionId)))
+      throw new StickshiftError('SOURCE_FAILED', 'the request that removed the session may have died');
     this.#removals.answered(sessionIds, replicas);
     const changes = sessionIds.map((sessionId) => {
       this.replacements.answered(sessionId, replicas);

@@ -84,6 +84,17 @@ test('a removed session stands as long as the request that removed it may have d
   assert.equal(await stored('old'), 'cart with tea');
 });
 
+test('an answer that is an error is no word of a logout: its request may have died', async () => {
+  const { agent, source, state } = await scene();
+  source.remove('old');
+  const failed = async () => agent.commit(['old'], PATIENCE_MS, 'this-life', undefined, true);
+  assert.deepEqual(await failed(), [{ outcome: 'unknown', code: 'SOURCE_FAILED' }]);
+  assert.equal((await agent.adopt('old', 1)).outcome, 'found');
+  assert.equal(source.text('old'), 'cart');
+  assert.equal((await failed())[0]?.outcome, 'committed');
+  assert.equal(state('old'), 'active');
+});
+
 test('a removed session is not brought back while the request that removed it is under way', async () => {
   const { agent, source, state, outcomes } = await scene({ removalYouthMs: NEVER });
   source.remove('old');

@@ -60,12 +60,14 @@ export class CommitAnswers {
    * In the order of `sessionIds`; what is not decided within `timeoutMs` is `unknown`.
    *
    * @param since - `earlier`: the request may have run before this agent began to listen to the app
+   * @param failed - see `CommitRequest`
    */
   async commit(
     sessionIds: readonly string[],
     timeoutMs: number,
     since: 'this-life' | 'earlier' = 'this-life',
     durability: CommitDurability = DEFAULT_DURABILITY,
+    failed = false,
   ): Promise<SessionCommit[]> {
     // An app that is not there may have changed the session without a word, and may be another process when it is back.
     const { idChanges, isReady, reconciled } = this.#parts;
@@ -73,7 +75,7 @@ export class CommitAnswers {
     // One of them may be what another has become: what the request did to all of them is settled before any is answered for.
     const replicas = durability.mode === 'replica' ? (durability.replicas ?? 1) : 0;
     const settled = (missedSome ? reconciled() : Promise.resolve()).then(() =>
-      idChanges.answered(sessionIds, replicas),
+      idChanges.answered(sessionIds, replicas, failed),
     );
     const commits = await Promise.all(
       sessionIds.map((sessionId) => this.#commit({ sessionId, durability, settled }, timeoutMs, missedSome)),
