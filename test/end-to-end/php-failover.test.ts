@@ -184,6 +184,18 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
     });
   }
 
+  for (const method of ['POST', 'GET'] as const) {
+    test(`a session whose login died behind a web server, which says so, goes on (${method})`, async (t) => {
+      const { first } = await shopping(t);
+      const { sessionId } = first;
+      assert.equal((await first.send(method, '/login/dies'))?.status, 503);
+      assert.deepEqual(await first.audit(), []);
+      assert.ok(await first.add());
+      assert.deepEqual(await first.audit(), []);
+      assert.equal(first.sessionId, sessionId);
+    });
+  }
+
   test('who keeps the cookie after a logout gets a cart that is safe', async (t) => {
     const { site, first, home } = await shopping(t);
     const dead = first.sessionId;
