@@ -10,6 +10,7 @@ export class Inquiry {
   readonly settled: Promise<void>;
   readonly recalls: RecallUnderWay[] = [];
   readonly #settle: () => void;
+  #isHeard = false;
   #isDoubtful = false;
 
   constructor(sessionId: string) {
@@ -19,9 +20,9 @@ export class Inquiry {
     this.#settle = resolve;
   }
 
-  /** Every gateway has been asked, one at least, and none of them knows of a request that broke off. */
+  /** Every gateway has spoken, one at least, and none of them knows of a request that broke off. */
   get isAnswered(): boolean {
-    return this.recalls.length > 0 && this.recalls.every(({ isOver }) => isOver) && !this.#isDoubtful;
+    return this.#isHeard && !this.#isDoubtful && this.recalls.every(({ isOver }) => isOver);
   }
 
   /** Gateways are asked by this recall. */
@@ -30,6 +31,11 @@ export class Inquiry {
     void recall.settled.then(() => {
       if (this.isAnswered) this.#settle();
     });
+  }
+
+  /** A gateway knows of no request that broke off. */
+  hear(): void {
+    this.#isHeard = true;
   }
 
   /** A request broke off, or may have. */

@@ -318,6 +318,15 @@ test('a gateway that begins anew owes what it owed, whatever the agent wants to 
   assert.equal(recall.isOver, false, 'it may trust in its first lease yet');
 });
 
+test('that nobody of a former life has come says nothing', () => {
+  const leases = book({ bornAt: 0 });
+  const inquiry = leases.inquire('alice', 1);
+  leases.lapse(TTL_MS + 100);
+  assert.equal(inquiry.isAnswered, false);
+  answer(leases, TTL_MS + 102, 'one', begin(leases, TTL_MS + 101, 'one'), 'fine');
+  assert.equal(inquiry.isAnswered, true);
+});
+
 test('an inquiry waits for a gateway when none holds a lease, until it is closed', async () => {
   const leases = book();
   const inquiry = leases.inquire('alice', 0);

@@ -95,7 +95,9 @@ export class LeaseBook {
     const broken = new Set(request.broken);
     for (const recall of lease.owes) {
       if (!acknowledged.has(recall.recall)) continue;
-      if (broken.has(recall.recall)) this.#inquiryOf.get(recall)?.doubt();
+      const inquiry = this.#inquiryOf.get(recall);
+      if (broken.has(recall.recall)) inquiry?.doubt();
+      else inquiry?.hear();
       this.#excuse(recall, lease);
     }
     return lease;
