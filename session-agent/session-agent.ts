@@ -1,11 +1,5 @@
 import type { Logger } from 'pino';
-import type {
-  AdoptAnswer,
-  CommitDurability,
-  ReleaseAnswer,
-  ReleaseIdleAnswer,
-  SessionCommit,
-} from '../protocol/agent-api.ts';
+import type { AdoptAnswer, ReleaseAnswer, ReleaseIdleAnswer, SessionCommit } from '../protocol/agent-api.ts';
 import { StickshiftError } from '../protocol/errors.ts';
 import type { SessionKey } from '../protocol/session-key.ts';
 import { ATTRIBUTE } from '../protocol/telemetry-names.ts';
@@ -28,7 +22,7 @@ import { RecentLosses } from './ownership/recent-losses.ts';
 import { SessionQueue } from './ownership/session-queue.ts';
 import { within } from './ownership/within.ts';
 import { Capture } from './replicator/capture.ts';
-import { CommitAnswers } from './replicator/commit-answers.ts';
+import { CommitAnswers, type CommitTerms } from './replicator/commit-answers.ts';
 import { Committer } from './replicator/committer.ts';
 import { Dispatcher } from './replicator/dispatcher.ts';
 import { Expiry } from './replicator/expiry.ts';
@@ -275,14 +269,8 @@ export class SessionAgent implements SourceListener {
     return this.#idleReleases.releaseIdle(except, limit);
   }
 
-  commit(
-    sessionIds: readonly string[],
-    timeoutMs: number,
-    since?: 'this-life' | 'earlier',
-    durability?: CommitDurability,
-    failed?: boolean,
-  ): Promise<SessionCommit[]> {
-    return this.#commitAnswers.commit(sessionIds, timeoutMs, since, durability, failed);
+  commit(sessionIds: readonly string[], timeoutMs: number, terms?: CommitTerms): Promise<SessionCommit[]> {
+    return this.#commitAnswers.commit(sessionIds, timeoutMs, terms);
   }
 
   // What the source tells

@@ -229,7 +229,8 @@ export class Delivery implements AnsweredExchange {
   end(status: number | undefined, complete: boolean): void {
     const { counters, logger, accessLog } = this.#parts;
     // Of a process that has died, web servers in front of the app say 502, 503 or 500.
-    const isBroken = this.#hasFailed || !complete || (status ?? 500) >= 500;
+    const isError = status === undefined || status >= 500;
+    const isBroken = this.#hasFailed || !complete || isError;
     this.#stay?.leave(isBroken);
     this.#attemptTrace?.failed('client-gone');
     if (!complete) counters.clientAborts += 1;

@@ -46,11 +46,7 @@ export class LeaseKeeper {
   readonly #log: Logger;
   readonly #stopping = new AbortController();
   /** Recalls that are agreed to, and of which the agent has not heard yet. */
-  readonly #acknowledged = new Set<number>();
-  /** Of these, the removals that a request which broke off may have to do with. */
-  readonly #broken = new Set<number>();
-  /** Counts leases. What is agreed to under one is told again under the next, if it still matters. */
-  #beginnings = 0;
+  readonly #acknowledged = new Map<number, { readonly isBroken: boolean }>();
   /** The newest recall that is agreed to, or will be. */
   #handled = -1;
   #telling: Promise<void> | undefined;
@@ -115,8 +111,8 @@ export class LeaseKeeper {
     const { lease } = backend;
     const call = lease.nextCall();
     // A lease that begins may be of another life of the agent, which numbers its recalls anew.
-    const acknowledged = call.seen < 0 ? [] : [...this.#acknowledged].slice(0, MAX_ACKNOWLEDGED);
-    const broken = acknowledged.filter((recall) => this.#broken.has(recall));
+    const acknowledged = call.seen < 0 ? [] : [...this.#acknowledged.keys()].slice(0, MAX_ACKNOWLEDGED);
+    const broken = acknowledged.filter((recall) => this.#acknowledged.get(recall)?.isBroken);
     const wait = mayWait && call.seen >= 0 && !call.renew;
     const request = {
       ...{ gateway, seen: call.seen, acknowledged, wait },
@@ -134,7 +130,6 @@ export class LeaseKeeper {
     this.#unanswered = 0;
     this.#noteSilence();
     for (const number of acknowledged) this.#acknowledged.delete(number);
-    for (const number of broken) this.#broken.delete(number);
     if (answer.ttlMs === 0) {
       this.#failed(new StickshiftError('LEASE_REFUSED', 'the agent vouches for nothing right now'), call);
       return 'failed';
@@ -148,9 +143,8 @@ export class LeaseKeeper {
         return 'quiet';
       case 'began':
         this.#handled = answer.recall;
-        this.#beginnings += 1;
+        // What still matters is told again.
         this.#acknowledged.clear();
-        this.#broken.clear();
         this.#trouble = undefined;
         this.#log.info({ recall: answer.recall }, 'lease holds');
         return 'news';
@@ -209,11 +203,11 @@ export class LeaseKeeper {
     if (sessionIds.length === 0) return;
     const { backend, inFlight, patienceMs } = this.#options;
     const refs = sessionIds.map((id) => sessionRef(backend.pool, id));
-    const beginning = this.#beginnings;
+    const { term } = backend.lease;
     const agreed = () => {
-      if (beginning !== this.#beginnings) return;
-      if (reason === 'removed' && refs.some((ref) => inFlight.mayBreak(ref))) this.#broken.add(recall);
-      this.#acknowledged.add(recall);
+      if (term !== backend.lease.term) return;
+      const isBroken = reason === 'removed' && refs.some((ref) => inFlight.mayBreak(ref));
+      this.#acknowledged.set(recall, { isBroken });
       this.#tell();
     };
     const busy = reason === 'lost' ? [] : refs.filter((ref) => inFlight.has(ref));

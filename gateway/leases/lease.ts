@@ -55,6 +55,11 @@ export class Lease {
     this.#limit = limit;
   }
 
+  /** Counts leases: what was agreed to under another one means nothing. */
+  get term(): number {
+    return this.#term;
+  }
+
   /** @param now - `performance.now()` */
   holds(now = performance.now()): boolean {
     return now < this.#until;

@@ -3,7 +3,6 @@ import type {
   AdoptAnswer,
   AdoptRequest,
   CommitAnswer,
-  CommitDurability,
   CommitRequest,
   ReleaseAnswer,
   ReleaseIdleAnswer,
@@ -13,6 +12,7 @@ import type {
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
 import { ATTRIBUTE, SPAN } from '../../protocol/telemetry-names.ts';
+import type { CommitTerms } from '../replicator/commit-answers.ts';
 
 /** What the control API needs of the agent. */
 export interface AgentOperations {
@@ -30,9 +30,7 @@ interface Sessions {
   commit(
     sessionIds: readonly string[],
     timeoutMs: number,
-    since: 'this-life' | 'earlier',
-    durability?: CommitDurability,
-    failed?: boolean,
+    terms: CommitTerms,
   ): Promise<CommitAnswer['sessions']>;
 }
 
@@ -85,7 +83,7 @@ export function tracedOperations(
     commit: ({ sessionIds, timeoutMs, incarnation: expected = incarnation, durability, failed }) =>
       spanned(SPAN.commit, backend, async (span) => {
         const since = expected === incarnation ? 'this-life' : 'earlier';
-        const commits = await sessions.commit(sessionIds, timeoutMs, since, durability, failed);
+        const commits = await sessions.commit(sessionIds, timeoutMs, { since, durability, failed });
         if (span.isRecording()) {
           span.setAttributes({
             [ATTRIBUTE.sessionKey]: sessionIds.map(deriveKey),

@@ -57,7 +57,7 @@ test('a session begun while the store is away is found if somebody was told that
   store.fault = () => 'unreachable';
   for (const id of ['alice', 'bob']) source.write(id, 'one pear');
   const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
-  assert.partialDeepStrictEqual(await agent.commit(['alice'], PATIENCE_MS, 'this-life', serve), [
+  assert.partialDeepStrictEqual(await agent.commit(['alice'], PATIENCE_MS, { durability: serve }), [
     { outcome: 'journaled' },
   ]);
   assert.partialDeepStrictEqual(await agent.adopt('alice', 1), { outcome: 'found', epoch: 1 });

@@ -87,7 +87,7 @@ test('a removed session stands as long as the request that removed it may have d
 test('an answer that is an error is no word of a logout: its request may have died', async () => {
   const { agent, source, state } = await scene();
   source.remove('old');
-  const failed = async () => agent.commit(['old'], PATIENCE_MS, 'this-life', undefined, true);
+  const failed = async () => agent.commit(['old'], PATIENCE_MS, { failed: true });
   assert.deepEqual(await failed(), [{ outcome: 'unknown', code: 'SOURCE_FAILED' }]);
   assert.equal((await agent.adopt('old', 1)).outcome, 'found');
   assert.equal(source.text('old'), 'cart');
@@ -170,10 +170,9 @@ for (const [what, word] of [
 ] as const) {
   test(`a removed session is brought back when a gateway ${what}`, async () => {
     const { agent, source, state } = await scene();
-    for (const asked of [await gateway(agent, 'one', word), await gateway(agent, 'two', 'fine')]) {
-      if (source.text('old')) source.remove('old');
-      await asked();
-    }
+    const gateways = [await gateway(agent, 'one', word), await gateway(agent, 'two', 'fine')];
+    source.remove('old');
+    for (const asked of gateways) await asked();
     assert.equal((await agent.adopt('old', 1)).outcome, 'found');
     assert.deepEqual([state('old'), source.text('old')], ['active', 'cart']);
   });

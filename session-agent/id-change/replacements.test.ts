@@ -179,7 +179,7 @@ test('an agent that was restarted in the middle of a login retires the old ID al
   });
   void source.listener.replaced('old', 'new');
   source.listener.attached();
-  const login = await agent.commit(['old', 'new'], PATIENCE_MS, 'earlier');
+  const login = await agent.commit(['old', 'new'], PATIENCE_MS, { since: 'earlier' });
   assert.deepEqual(
     login.map(({ outcome }) => outcome),
     ['ended', 'committed'],
@@ -213,7 +213,7 @@ test('while the store is away a login is not known to have worked, and the old s
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
-  const login = await agent.commit(['old', 'new'], SHORT_MS, 'this-life', serve);
+  const login = await agent.commit(['old', 'new'], SHORT_MS, { durability: serve });
   assert.deepEqual(
     login.map(({ outcome }) => outcome),
     ['unknown', 'unknown'],
@@ -247,7 +247,7 @@ test('in every mode a login waits for both IDs', async () => {
     const { agent, source, store, state } = await scene();
     void source.replace('old', 'new');
     source.write('new', 'cart of Ann');
-    const login = await agent.commit(['old', 'new'], PATIENCE_MS, 'this-life', durability);
+    const login = await agent.commit(['old', 'new'], PATIENCE_MS, { durability });
     assert.equal(login[0]?.outcome, 'ended');
     assert.match(login[1]?.outcome ?? '', /^(committed|accepted)$/);
     assert.deepEqual([state('old'), state('new')], ['ended', 'active']);

@@ -26,7 +26,7 @@ async function afterCrash(
   store.fault = () => 'unreachable';
   for (const text of journaled) {
     source.write('alice', text);
-    const [commit] = await agent.commit(['alice'], PATIENCE_MS, 'this-life', SERVE);
+    const [commit] = await agent.commit(['alice'], PATIENCE_MS, { durability: SERVE });
     assert.equal(commit?.outcome, 'journaled');
   }
   // What a killed process leaves: it sends nothing any more.

@@ -47,9 +47,10 @@ export class LeaseBook {
   /** Leases that nothing prolongs: revoked ones, and those of a former life. Recalls wait until they have run out. */
   readonly #ending = new Map<Lease, string>();
   readonly #inquiries = new Set<Inquiry>();
-  readonly #inquiryOf = new WeakMap<RecallUnderWay, Inquiry>();
   /** Gateways that are gone, with whatever requests they had, and since when. */
   readonly #silent = new Map<string, number>();
+  /** When one was last refused a lease because there are too many. It serves all the same, and nobody can ask it. */
+  #refusedAt = Number.NEGATIVE_INFINITY;
   readonly #underWay = new Set<RecallUnderWay>();
   readonly #log: RecallLog;
   #recall = 0;
@@ -95,9 +96,8 @@ export class LeaseBook {
     const broken = new Set(request.broken);
     for (const recall of lease.owes) {
       if (!acknowledged.has(recall.recall)) continue;
-      const inquiry = this.#inquiryOf.get(recall);
-      if (broken.has(recall.recall)) inquiry?.doubt();
-      else inquiry?.hear();
+      if (broken.has(recall.recall)) recall.inquiry?.doubt();
+      else recall.inquiry?.hear();
       this.#excuse(recall, lease);
     }
     return lease;
@@ -139,11 +139,7 @@ export class LeaseBook {
   /** Tells every gateway, and asks each that holds a lease now to agree. */
   recall(sessionIds: readonly string[], reason: Recall['reason'], now: number): RecallUnderWay {
     this.lapse(now);
-    this.tell(sessionIds, reason);
-    const leases = [...this.#held.values(), ...this.#ending.keys()];
-    const recall = new RecallUnderWay(this.#recall, reason, now, leases);
-    if (!recall.isOver) this.#underWay.add(recall);
-    return recall;
+    return this.#issue(sessionIds, reason, now, this.#leases);
   }
 
   /** Tells every gateway, and asks nobody. Of no sessions: bindings from before need a check. */
@@ -155,12 +151,14 @@ export class LeaseBook {
   inquire(sessionId: string, now: number): Inquiry {
     this.lapse(now);
     const inquiry = new Inquiry(sessionId);
-    if (this.#silent.size > 0 || this.#inquiries.size >= MAX_INQUIRIES) {
+    const isUnknowable = this.#silent.size > 0 || now - this.#refusedAt < SILENT_MS;
+    if (isUnknowable || this.#inquiries.size >= MAX_INQUIRIES) {
       inquiry.doubt();
       return inquiry;
     }
     this.#inquiries.add(inquiry);
-    if (this.#held.size + this.#ending.size > 0) this.#ask(inquiry, this.recall([sessionId], 'removed', now));
+    const leases = this.#leases;
+    if (leases.length > 0) this.#ask(inquiry, leases, now);
     return inquiry;
   }
 
@@ -215,14 +213,14 @@ export class LeaseBook {
     if (held && this.#log.reachesBackTo(this.#beginningOf(held)) && !isOverdue(held, now)) return held;
     if (held) this.#revoke(gateway, held);
     if (this.#held.size + this.#ending.size >= this.#options.limit) {
-      // It serves all the same, and nobody will ask it.
-      this.#silent.set(gateway, now);
+      this.#refusedAt = now;
       throw new StickshiftError('LEASE_REFUSED', `${this.#options.limit} gateways hold a lease already`);
     }
     this.#silent.delete(gateway);
     const lease = new Lease(this.#recall, now);
     this.#held.set(gateway, lease);
-    this.#askAlso(lease, now);
+    // Without a lease it may have had the very request that the agent wants to know of.
+    for (const inquiry of this.#inquiries) this.#ask(inquiry, [lease], now);
     return lease;
   }
 
@@ -264,19 +262,26 @@ export class LeaseBook {
     this.#ending.set(lease, gateway);
   }
 
-  /** Without a lease it may have had the very request that the agent wants to know of. */
-  #askAlso(lease: Lease, now: number): void {
-    for (const inquiry of this.#inquiries) {
-      this.tell([inquiry.sessionId], 'removed');
-      const recall = new RecallUnderWay(this.#recall, 'removed', now, [lease]);
-      this.#underWay.add(recall);
-      this.#ask(inquiry, recall);
-    }
+  /** All that a recall has to wait for. */
+  get #leases(): Lease[] {
+    return [...this.#held.values(), ...this.#ending.keys()];
   }
 
-  #ask(inquiry: Inquiry, recall: RecallUnderWay): void {
-    this.#inquiryOf.set(recall, inquiry);
-    inquiry.ask(recall);
+  #ask(inquiry: Inquiry, leases: readonly Lease[], now: number): void {
+    inquiry.ask(this.#issue([inquiry.sessionId], 'removed', now, leases, inquiry));
+  }
+
+  #issue(
+    sessionIds: readonly string[],
+    reason: Recall['reason'],
+    now: number,
+    leases: readonly Lease[],
+    inquiry?: Inquiry,
+  ): RecallUnderWay {
+    this.tell(sessionIds, reason);
+    const recall = new RecallUnderWay({ recall: this.#recall, reason }, now, leases, inquiry);
+    if (!recall.isOver) this.#underWay.add(recall);
+    return recall;
   }
 
   /** A gateway holds a lease no more, and has not said what became of its requests. */
@@ -285,7 +290,7 @@ export class LeaseBook {
     const isKnown = gateway !== FORMER_LIFE;
     if (isKnown && !this.#held.has(gateway)) this.#silent.set(gateway, now);
     for (const recall of lease.owes) {
-      if (isKnown) this.#inquiryOf.get(recall)?.doubt();
+      if (isKnown) recall.inquiry?.doubt();
       this.#excuse(recall, lease);
     }
   }

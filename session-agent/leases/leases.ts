@@ -115,7 +115,7 @@ export class Leases {
    */
   async wasAnswered(sessionId: string, patienceMs: number): Promise<boolean> {
     const inquiry = this.#book.inquire(sessionId, performance.now());
-    this.counts.recalls++;
+    this.counts.recalls += inquiry.recalls.length;
     this.#wakeAll();
     this.#watchLapses();
     await within(inquiry.settled, patienceMs);

@@ -1,4 +1,5 @@
 import type { Recall } from '../../protocol/agent-api.ts';
+import type { Inquiry } from './inquiry.ts';
 import type { Lease } from './lease.ts';
 
 /** A recall that gateways have yet to agree to. Until then the app may not forget its sessions. */
@@ -7,6 +8,8 @@ export class RecallUnderWay {
   readonly reason: Recall['reason'];
   /** In the time of the lease book, milliseconds. */
   readonly issuedAt: number;
+  /** What it is asked for, if it is a question. */
+  readonly inquiry: Inquiry | undefined;
   /** Leases that stand in its way: neither has their gateway agreed, nor have they run out. */
   readonly owedBy: Set<Lease>;
   /** Resolves when it is over, or given up. */
@@ -14,9 +17,15 @@ export class RecallUnderWay {
   readonly #settle: () => void;
   #isGivenUp = false;
 
-  constructor(recall: number, reason: Recall['reason'], issuedAt: number, owedBy: Iterable<Lease>) {
+  constructor(
+    { recall, reason }: Pick<Recall, 'recall' | 'reason'>,
+    issuedAt: number,
+    owedBy: Iterable<Lease>,
+    inquiry?: Inquiry,
+  ) {
     this.recall = recall;
     this.reason = reason;
+    this.inquiry = inquiry;
     this.issuedAt = issuedAt;
     this.owedBy = new Set(owedBy);
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -111,7 +111,7 @@ test('an agent that was started since the request vouches only for what the app 
   assert.equal(source.text('lost'), 'one pear', 'a request after the restart brought it back');
   const asked = (since: 'this-life' | 'earlier') =>
     agent
-      .commit(['kept', 'lost', 'nobody'], PATIENCE_MS, since)
+      .commit(['kept', 'lost', 'nobody'], PATIENCE_MS, { since })
       .then((all) => all.map(({ outcome }) => outcome));
   assert.deepEqual(await asked('earlier'), ['committed', 'unknown', 'unknown']);
   assert.deepEqual(await asked('this-life'), ['committed', 'committed', 'not-held']);

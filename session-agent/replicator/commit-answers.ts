@@ -1,4 +1,4 @@
-import type { CommitDurability, SessionCommit } from '../../protocol/agent-api.ts';
+import type { CommitDurability, CommitRequest, SessionCommit } from '../../protocol/agent-api.ts';
 import { asStickshiftError } from '../../protocol/errors.ts';
 import type { IdChanges } from '../id-change/id-changes.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
@@ -35,6 +35,12 @@ const SAVED: ReadonlySet<SessionCommit['outcome']> = new Set(['committed', 'acce
 /** A file may have been written, and gone with its disk, before its watcher has seen it. */
 const LEARNS_LATE: ReadonlySet<SessionSource['kind']> = new Set(['files']);
 
+/** What the answer that waits is, and what it needs. */
+export interface CommitTerms extends Pick<CommitRequest, 'durability' | 'failed'> {
+  /** `earlier`: the request may have run before this agent began to listen to the app. Default: `this-life`. */
+  readonly since?: 'this-life' | 'earlier' | undefined;
+}
+
 /** What a caller gets that names none. */
 const DEFAULT_DURABILITY: CommitDurability = { mode: 'ack', onStoreDown: 'refuse' };
 
@@ -59,15 +65,11 @@ export class CommitAnswers {
   /**
    * In the order of `sessionIds`; what is not decided within `timeoutMs` is `unknown`.
    *
-   * @param since - `earlier`: the request may have run before this agent began to listen to the app
-   * @param failed - see `CommitRequest`
    */
   async commit(
     sessionIds: readonly string[],
     timeoutMs: number,
-    since: 'this-life' | 'earlier' = 'this-life',
-    durability: CommitDurability = DEFAULT_DURABILITY,
-    failed = false,
+    { since = 'this-life', durability = DEFAULT_DURABILITY, failed = false }: CommitTerms = {},
   ): Promise<SessionCommit[]> {
     // An app that is not there may have changed the session without a word, and may be another process when it is back.
     const { idChanges, isReady, reconciled } = this.#parts;

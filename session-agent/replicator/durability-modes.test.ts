@@ -12,7 +12,7 @@ const REPLICA: CommitDurability = { mode: 'replica', replicas: 1, onStoreDown: '
 const SHORT_MS = 50;
 
 async function ask(agent: SessionAgent, durability: CommitDurability, timeoutMs = PATIENCE_MS) {
-  const [commit] = await agent.commit(['alice'], timeoutMs, 'this-life', durability);
+  const [commit] = await agent.commit(['alice'], timeoutMs, { durability });
   return commit as SessionCommit;
 }
 

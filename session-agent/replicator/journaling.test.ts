@@ -17,7 +17,7 @@ async function start(options: Parameters<typeof startTestAgent>[0] = {}, size = 
 }
 
 async function ask(agent: SessionAgent, durability: CommitDurability, timeoutMs = PATIENCE_MS) {
-  const [commit] = await agent.commit(['alice'], timeoutMs, 'this-life', durability);
+  const [commit] = await agent.commit(['alice'], timeoutMs, { durability });
   return commit;
 }
 
@@ -70,7 +70,7 @@ test('those who wait when the store goes away are journaled, without asking agai
   source.onCapture = () => gate.promise;
   const commits = ['alice', 'bob', 'carol', 'dora', 'eve', 'fay'].map((id) => {
     source.write(id, `cart of ${id}`);
-    return agent.commit([id], PATIENCE_MS, 'this-life', SERVE);
+    return agent.commit([id], PATIENCE_MS, { durability: SERVE });
   });
   store.fault = () => 'lost';
   gate.resolve();

@@ -129,7 +129,7 @@ class Run {
     const asked = this.#written.get(id) ?? 0;
     const forgotten = source.forgotten.length;
     const lost = this.#takenOver.has(id) || this.#loggedOut.has(id);
-    const [commit] = await agent.commit([id], timeoutMs, 'this-life', durability);
+    const [commit] = await agent.commit([id], timeoutMs, { durability });
     switch (commit?.outcome) {
       case 'accepted':
         assert.equal(durability.mode, 'async');

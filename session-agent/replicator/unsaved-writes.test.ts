@@ -14,7 +14,7 @@ test('a session whose awaited change cannot be saved is recalled, and not said t
   await using gateway = await LeaseHolder.start('one', (request) => agent.leases.call(request));
   store.fault = () => 'unreachable';
   source.write('alice', 'two pears');
-  assert.partialDeepStrictEqual(await agent.commit(['alice'], 50, 'this-life', REFUSE), [
+  assert.partialDeepStrictEqual(await agent.commit(['alice'], 50, { durability: REFUSE }), [
     { outcome: 'unknown' },
   ]);
   await until(() => gateway.recalled.includes('alice'));
@@ -33,7 +33,7 @@ test('a change that the journal has, or that nobody waits for, keeps nobody from
   await using gateway = await LeaseHolder.start('one', (request) => agent.leases.call(request));
   store.fault = () => 'unreachable';
   for (const id of ['alice', 'bob']) source.write(id, 'two pears');
-  assert.partialDeepStrictEqual(await agent.commit(['alice'], PATIENCE_MS, 'this-life', SERVE), [
+  assert.partialDeepStrictEqual(await agent.commit(['alice'], PATIENCE_MS, { durability: SERVE }), [
     { outcome: 'journaled' },
   ]);
   for (const id of ['alice', 'bob']) assert.equal((await agent.adopt(id, 1)).outcome, 'found');
@@ -47,10 +47,10 @@ test('a change that waits for the store stands in the way also when another one 
   await commitAll(agent, 'alice');
   store.fault = () => 'unreachable';
   source.write('alice', 'two pears');
-  await agent.commit(['alice'], PATIENCE_MS, 'this-life', SERVE);
+  await agent.commit(['alice'], PATIENCE_MS, { durability: SERVE });
   source.write('alice', 'three pears');
-  await agent.commit(['alice'], 20, 'this-life', REFUSE);
+  await agent.commit(['alice'], 20, { durability: REFUSE });
   assert.equal((await agent.adopt('alice', 1)).outcome, 'unknown');
-  await agent.commit(['alice'], PATIENCE_MS, 'this-life', SERVE);
+  await agent.commit(['alice'], PATIENCE_MS, { durability: SERVE });
   assert.equal((await agent.adopt('alice', 1)).outcome, 'found', 'the journal has it by now');
 });

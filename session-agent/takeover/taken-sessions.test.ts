@@ -154,7 +154,7 @@ test('an agent that stood still vouches for none of its sessions before it has h
   await takeOver(store, 'alice');
   store.fault = () => 'unreachable';
   source.write('bob', 'two pears');
-  assert.partialDeepStrictEqual(await agent.commit(['bob'], PATIENCE_MS, 'this-life', serve), [
+  assert.partialDeepStrictEqual(await agent.commit(['bob'], PATIENCE_MS, { durability: serve }), [
     { outcome: 'journaled' },
   ]);
   assert.equal((await agent.adopt('bob', 1)).outcome, 'found', 'it has missed nothing yet');
@@ -164,19 +164,19 @@ test('an agent that stood still vouches for none of its sessions before it has h
   for (const id of ['alice', 'bob']) {
     assert.deepEqual(await agent.adopt(id, 1), { outcome: 'unknown', code: 'STORE_UNREACHABLE' });
   }
-  assert.partialDeepStrictEqual(await agent.commit(['alice', 'bob'], 50, 'this-life', serve), [
+  assert.partialDeepStrictEqual(await agent.commit(['alice', 'bob'], 50, { durability: serve }), [
     { outcome: 'unknown' },
     { outcome: 'unknown' },
   ]);
 
   store.fault = () => 'none';
-  assert.partialDeepStrictEqual(await agent.commit(['bob'], PATIENCE_MS, 'this-life', serve), [
+  assert.partialDeepStrictEqual(await agent.commit(['bob'], PATIENCE_MS, { durability: serve }), [
     { outcome: 'committed' },
   ]);
   assert.equal((await agent.adopt('bob', 1)).outcome, 'found', 'the store has been asked');
   store.restoreWatches();
   await until(() => source.forgotten.includes('alice'));
-  assert.partialDeepStrictEqual(await agent.commit(['alice', 'bob'], PATIENCE_MS, 'this-life', serve), [
+  assert.partialDeepStrictEqual(await agent.commit(['alice', 'bob'], PATIENCE_MS, { durability: serve }), [
     { outcome: 'fenced' },
     { outcome: 'committed' },
   ]);
@@ -195,12 +195,12 @@ test('an agent that stood still acknowledges nothing from its journal as long as
   store.fault = (operation) => (operation === 'commit' ? 'unreachable' : 'none');
   await until(() => !agent.taken.mayInclude(keyOf('alice')));
   source.write('alice', 'two pears');
-  const [early] = await agent.commit(['alice'], 50, 'this-life', serve);
+  const [early] = await agent.commit(['alice'], 50, { durability: serve });
   assert.equal(early?.outcome, 'unknown');
   const unsaved = { outcome: 'unknown', code: 'COMMIT_UNKNOWN' };
   assert.deepEqual(await agent.adopt('alice', 1), unsaved, 'nobody is shown what may be lost yet');
   assert.ok(agent.taken.mayBeTaken(keyOf('alice')));
-  const [late] = await agent.commit(['alice'], PATIENCE_MS, 'this-life', serve);
+  const [late] = await agent.commit(['alice'], PATIENCE_MS, { durability: serve });
   assert.equal(late?.outcome, 'journaled');
   assert.equal((await agent.adopt('alice', 1)).outcome, 'found');
   assert.ok(!agent.taken.mayBeTaken(keyOf('alice')));
