@@ -129,7 +129,8 @@ describe('the keeper of a lease', () => {
     await eventually('a lease of the new life', () => agent.leases.held > 0);
     leave(false);
     // Under the number that the first question had.
-    enter('b');
+    const leaveAgain = enter('b');
+    t.after(() => leaveAgain(false));
     const recall = agent.leases.recall(['b'], 'release');
     const calls = agent.leaseCalls.length;
     await eventually('it had time to say so', () => agent.leaseCalls.length >= calls + 2);
