@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { pino } from 'pino';
 import { REPLACEMENT_TIMES } from '../../session-agent/id-change/replacement.ts';
 import { SessionAgent } from '../../session-agent/session-agent.ts';
@@ -64,8 +64,9 @@ describe('a login while the store stalls', localRedisRequirement(), () => {
       storeUrl: door.url,
       gateway: { timeouts: { hold: '400ms' } },
     });
-    store = await installation.openStore();
+    store = await installation.openStore(redis.url);
   });
+  beforeEach(() => installation.reachesStore());
   after(async () => {
     door.trouble = 'none';
     await store.close();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, test } from 'node:test';
 import { eventually } from '../services/eventually.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 import { type LocalRedis, startLocalRedis } from '../services/redis-process.ts';
@@ -37,6 +37,7 @@ describe('a store that', localRedisRequirement(), () => {
       pool: { onStoreDown: 'refuse' },
     });
   });
+  beforeEach(() => installation.reachesStore());
   after(async () => {
     door.trouble = 'none';
     await installation[Symbol.asyncDispose]();

@@ -50,6 +50,11 @@ export class ShopServer {
     return `http://${this.#ports.agent}`;
   }
 
+  /** The agent's; `undefined` while this server is stopped. */
+  get store(): SnapshotStore | undefined {
+    return this.#running?.store;
+  }
+
   /** Resolves when the agent is ready. */
   async start({ encryptionKeys = this.#options.encryptionKeys } = {}): Promise<void> {
     const { config, agent: agentConfig } = this.#config();

@@ -152,9 +152,26 @@ export class SmallInstallation implements AsyncDisposable {
     await eventually(`${id} is ${up ? 'up' : 'down'}`, async () => (await this.backend(id)).up === up);
   }
 
-  /** A store of the test's own, beside those of gateway and agents. */
-  async openStore(): Promise<SnapshotStore> {
-    const { store } = configSchema.parse({ secret: TEST_SECRET, store: { url: this.storeUrl } });
+  /** Waits until every gateway and every agent has the store again: each finds that out by itself, in its own time. */
+  async reachesStore(): Promise<void> {
+    for (const { store } of [...this.servers.values(), ...this.#gateways]) {
+      if (store === undefined) continue;
+      await eventually('the store answers', () =>
+        store.backends().then(
+          () => true,
+          () => false,
+        ),
+      );
+    }
+  }
+
+  /**
+   * A store of the test's own, beside those of gateway and agents.
+   *
+   * @param url - a way that no trouble of the test is on
+   */
+  async openStore(url = this.storeUrl): Promise<SnapshotStore> {
+    const { store } = configSchema.parse({ secret: TEST_SECRET, store: { url } });
     const { installation } = deriveSecrets(TEST_SECRET);
     return openStore(store, { installation, logger: recordedLog().logger });
   }
