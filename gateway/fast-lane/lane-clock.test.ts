@@ -10,6 +10,12 @@ const LATEST_MS = 200;
 function laneTime(t: TestContext) {
   let now = 1_000;
   t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: Date.UTC(2026, 10, 21, 12) });
+  const immediates = new Set<() => void>();
+  t.mock.method(globalThis, 'setImmediate', (work: () => void) => {
+    immediates.add(work);
+    return work;
+  });
+  t.mock.method(globalThis, 'clearImmediate', (work: () => void) => immediates.delete(work));
   t.mock.method(performance, 'now', () => now);
   const start = () => {
     const clock = new LaneClock();
@@ -20,6 +26,10 @@ function laneTime(t: TestContext) {
     for (let passed = 0; passed < ms; passed++) {
       now += 1;
       t.mock.timers.tick(1);
+      for (const work of immediates) {
+        immediates.delete(work);
+        work();
+      }
     }
   };
   /** Time in which something else keeps the machine from running its timers. */
@@ -141,10 +151,28 @@ describe('who waits in the lane', () => {
     clock.stop();
   });
 
+  test('is not told after a standstill before what has arrived meanwhile could be read', (t) => {
+    const { start, pass, stall, now } = laneTime(t);
+    const clock = start();
+    const patient = new Patient(clock, 300, now);
+    pass(150);
+    stall(500);
+    t.mock.timers.tick(100);
+    assert.equal(patient.toldAt, undefined, 'the timers of the process run first');
+    patient.dueAt = clock.in(300);
+    pass(250);
+    assert.equal(patient.toldAt, undefined);
+    pass(50 + LATEST_MS);
+    assert.notEqual(patient.toldAt, undefined);
+    clock.stop();
+  });
+
   test('is told nothing by a clock that has stopped', (t) => {
     const { start, pass, now } = laneTime(t);
     const clock = start();
     const patient = new Patient(clock, 100, now);
+    pass(50);
+    t.mock.timers.tick(50);
     clock.stop();
     pass(1_000);
     assert.equal(patient.toldAt, undefined);

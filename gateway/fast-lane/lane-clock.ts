@@ -14,15 +14,21 @@ export interface Waiting {
 export class LaneClock {
   readonly #waiting = new Set<Waiting>();
   #timer: NodeJS.Timeout | undefined;
+  #look: NodeJS.Immediate | undefined;
   #date = '';
   #dateUntil = 0;
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+    // A process that stood still runs its timers first. What arrived meanwhile is read before anybody is judged by it.
+    const tick = () => {
+      this.#look = setImmediate(() => this.#tellLate());
+    };
+    this.#timer = setInterval(tick, TICK_MS).unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    clearImmediate(this.#look);
   }
 
   add(waiting: Waiting): void {
@@ -49,7 +55,7 @@ export class LaneClock {
     return this.#date;
   }
 
-  #tick(): void {
+  #tellLate(): void {
     const now = performance.now();
     for (const waiting of this.#waiting) if (now >= waiting.dueAt) waiting.late();
   }

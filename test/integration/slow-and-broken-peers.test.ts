@@ -76,7 +76,29 @@ describe('a client that does not finish', () => {
     assert.equal(underTest.backend.requests[0]?.body, 'slowly');
     client.destroy();
   });
+
+  test('a body that comes while the gateway stands still is let through', async () => {
+    const client = await RawClient.connect(underTest.port);
+    client.send(`${post(5)}th`);
+    await underTest.backend.until(() =>
+      underTest.backend.connections.some(({ bytes }) => bytes.includes('th')),
+    );
+    client.send('e');
+    standStill();
+    await new Promise((resolve) => setImmediate(resolve));
+    client.send('re');
+    standStill();
+    await client.answered(1);
+    assert.deepEqual(statuses(client), [200]);
+    assert.equal(underTest.backend.requests[0]?.body, 'there');
+    client.destroy();
+  });
 });
+
+/** For longer than a client may pause, which is in this process as well and has sent what it wanted before. */
+function standStill(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+}
 
 test('every request that took too long to arrive is in the log', () => {
   const late = underTest.log.lines.filter(
