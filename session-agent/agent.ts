@@ -52,6 +52,8 @@ export interface AgentOptions {
   /** Answers `GET /metrics` on the control API. */
   readonly metricsHandler?: RequestListener;
   readonly leases?: LeasesOptions;
+  /** How long this process must have been held up to have heard nothing meanwhile, milliseconds. Default: 1 s. */
+  readonly standstillMs?: number;
 }
 
 export interface RunningAgent {
@@ -86,6 +88,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const agent = new SessionAgent({
     ...{ backend, source, store, seal, deriveKey, logger, limits, lifetime, journal, tombstones, barred },
     ...(options.leases && { leases: options.leases }),
+    ...(options.standstillMs && { standstillMs: options.standstillMs }),
   });
 
   const readiness = (): AgentReadiness => {

@@ -68,6 +68,8 @@ export interface SessionAgentOptions {
   /** How long a change of a session's ID may stay undecided. */
   readonly idChangeTimes?: IdChangeTimes;
   readonly leases?: LeasesOptions;
+  /** How long this process must have been held up to have heard nothing meanwhile, milliseconds. Default: 1 s. */
+  readonly standstillMs?: number;
   /** Stays open when the agent stops: whoever opened it closes it. Without one, nothing is acknowledged while the store is away. */
   readonly journal?: Journal;
   /** Tombstones that stood, as the journal has them. */
@@ -188,7 +190,8 @@ export class SessionAgent implements SourceListener {
     this.#replay = new Replay(parts);
     const recordCheck = new RecordCheck({ ...parts, committer, replicator });
     this.#reseeding = new Reseeding({ ...parts, recordCheck });
-    this.taken = new TakenSessions({ ...parts, recordCheck });
+    const { standstillMs } = options;
+    this.taken = new TakenSessions({ ...parts, recordCheck, ...(standstillMs && { standstillMs }) });
     const isReady = () => this.#reconciler.notReady === undefined && options.barred?.() === undefined;
     const reconciled = () => this.#reconciler.whenReady();
     this.#commitAnswers = new CommitAnswers({ ...handoff, isReady, reconciled });

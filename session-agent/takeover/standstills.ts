@@ -1,12 +1,16 @@
 const TICK_MS = 250;
-/** Whoever is silent for less than this is taken for lost by nobody, milliseconds. */
-const LONG_MS = 1_000;
 
 /** Notices that this process stood still for a while: stopped, or without a processor. It has heard of nothing that happened then. */
 export class Standstills {
   #ranAt = performance.now();
   #lastEndedAt = Number.NEGATIVE_INFINITY;
+  readonly #longMs: number;
   #timer: NodeJS.Timeout | undefined;
+
+  /** @param longMs - whoever is silent for less than this is taken for lost by nobody, default 1 s */
+  constructor(longMs = 1_000) {
+    this.#longMs = longMs;
+  }
 
   start(): void {
     this.#timer = setInterval(() => this.#look(), TICK_MS).unref();
@@ -25,7 +29,7 @@ export class Standstills {
 
   #look(): void {
     const now = performance.now();
-    if (now - this.#ranAt > LONG_MS) this.#lastEndedAt = now;
+    if (now - this.#ranAt > this.#longMs) this.#lastEndedAt = now;
     this.#ranAt = now;
   }
 }

@@ -25,6 +25,8 @@ export interface TakenSessionsParts {
   readonly recordCheck: RecordCheck;
   readonly logger: Logger;
   readonly times?: BackoffTimes;
+  /** From when on this process stood still; see {@link Standstills}. */
+  readonly standstillMs?: number;
 }
 
 /**
@@ -43,12 +45,13 @@ export class TakenSessions implements TakenWatcher {
   #isAuditDue = true;
   #isAtWork = false;
   #heardUntil = Number.NEGATIVE_INFINITY;
-  readonly #standstills = new Standstills();
+  readonly #standstills: Standstills;
   /** Told of lately while not owned, and when, on the clock of `performance.now()`; the oldest is at the front. */
   readonly #strangers = new Map<SessionKey, number>();
 
   constructor(parts: TakenSessionsParts) {
     this.#parts = parts;
+    this.#standstills = new Standstills(parts.standstillMs);
     parts.owned.onAdded = (session) => {
       if (this.#strangers.delete(session.key)) this.taken([session.key]);
     };

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
-import type { StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
 import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
 import { head } from '../corpus/hostile-request.ts';
 import { emptyStore } from '../services/empty-store.ts';
 import { eventually } from '../services/eventually.ts';
 import { FakeAgent } from '../services/fake-agent.ts';
+import { inFlightAt } from '../services/gateway-status.ts';
 import { GATEWAY_SECRET } from '../services/gateway-under-test.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { HEALTH_PATH } from '../services/recording-backend.ts';
@@ -184,9 +184,6 @@ function assertOwn(client: RawClient, marker: string): void {
 
 /** No request is under way any more, and none has stayed half sent on a connection that is open. */
 async function assertNothingLeft(gateway: RunningGateway, backend: EchoBackend): Promise<void> {
-  await eventually('no request is in flight', async () => {
-    const { pools } = (await (await fetch(`${gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
-    return pools.every(({ backends }) => backends.every(({ inFlight }) => inFlight === 0));
-  });
+  await eventually('no request is in flight', async () => (await inFlightAt(gateway)) === 0);
   await eventually('no request is left unfinished', () => backend.unfinished === 0);
 }

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type {
-  AdminState,
-  ApiErrorBody,
-  BackendStatus,
-  StatusAnswer,
-} from '../../gateway/admin-api/admin-api-types.ts';
+import type { AdminState, ApiErrorBody } from '../../gateway/admin-api/admin-api-types.ts';
 import type { RunningGateway } from '../../gateway/gateway.ts';
 import { eventually } from '../services/eventually.ts';
+import { backendAt } from '../services/gateway-status.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 import { startLocalRedis } from '../services/redis-process.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
@@ -19,13 +15,6 @@ async function setState(gateway: RunningGateway, backend: string, state: AdminSt
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ state }),
   });
-}
-
-async function backendAt(gateway: RunningGateway, id: string): Promise<BackendStatus> {
-  const { pools } = (await (await fetch(`${gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
-  const found = pools[0]?.backends.find((backend) => backend.id === id);
-  assert.ok(found);
-  return found;
 }
 
 const shows = (gateway: RunningGateway, id: string, state: AdminState) =>

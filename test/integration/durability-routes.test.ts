@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
 import {
   AGENT_API,
   type CommitDurability,
   type CommitRequest,
   type SessionCommit,
 } from '../../protocol/agent-api.ts';
+import { countersOf } from '../services/gateway-status.ts';
 import { SmallSite } from '../services/small-site.ts';
 
 const COMMITTED = { outcome: 'committed', epoch: 1, seq: 1 } as const satisfies SessionCommit;
@@ -23,7 +23,7 @@ before(async () => {
         { paths: ['/ping'], hold: 'never' },
         { paths: ['/account'], hold: 'all' },
       ],
-      health: { fall: 1_000_000, timeout: '300ms' },
+      health: { fall: 1_000_000 },
     },
   });
 });
@@ -46,10 +46,7 @@ function agentsSay(commit: SessionCommit): CommitDurability[] {
 const send = (method: string, path: string) =>
   fetch(site.url + path, { method, headers: { cookie: 'sid=abc', accept: 'text/plain' } });
 
-const held = async () => {
-  const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
-  return status.gateway.held;
-};
+const held = async () => (await countersOf(site.gateway)).held;
 
 describe('what an answer waits for', () => {
   for (const [request, durability] of [

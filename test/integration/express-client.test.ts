@@ -188,7 +188,7 @@ describe('an Express app with StickshiftStore', () => {
   });
 
   test('while its agent stays away known sessions go on, and unknown ones are refused', async (t) => {
-    const app = await appServer(t, { timeout: 200 });
+    const app = await appServer(t, { timeout: 2_000 });
     const browser = app.browser();
     await browser.post('/cart/tea');
     const other = browser.cookie;

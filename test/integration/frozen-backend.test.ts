@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
 import { eventually } from '../services/eventually.ts';
 import { FrozenServer } from '../services/frozen-server.ts';
+import { countersOf, statusOf } from '../services/gateway-status.ts';
 import { SmallSite } from '../services/small-site.ts';
 
 let frozen: FrozenServer;
@@ -17,7 +17,12 @@ async function startSite(pool: {
   weights?: Record<string, number>;
   urls: Record<string, string>;
 }): Promise<SmallSite> {
-  const site = await SmallSite.start({ gateway: { timeouts: { connect: '100ms' } }, ...pool });
+  const site = await SmallSite.start({
+    gateway: { timeouts: { connect: '500ms' } },
+    // Half of all newcomers begin with either of them.
+    pool: { balance: 'round-robin' },
+    ...pool,
+  });
   site.serve((app) => (_request, response) => response.end(app.id));
   return site;
 }
@@ -30,7 +35,7 @@ describe('an app server whose machine is gone, so that connections to it get no 
     alone = await startSite({ urls: { 'app-1': frozen.url } });
     alone.app('app-2').agent.readiness = { ...alone.app('app-2').agent.readiness, ready: false };
     await eventually('the other one takes nobody', async () => {
-      const status = (await (await fetch(`${alone.gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
+      const status = await statusOf(alone.gateway);
       return status.pools[0]?.accepting === 1;
     });
     // Health is not asked again in these tests: the gateway has to find out by the requests themselves.
@@ -46,10 +51,7 @@ describe('an app server whose machine is gone, so that connections to it get no 
       const answer = await fetch(pair.url, { method: i % 2 ? 'POST' : 'GET', ...(i % 2 && { body: 'x' }) });
       assert.deepEqual([answer.status, await answer.text()], [200, 'app-2']);
     }
-    const { gateway } = (await (await fetch(`${pair.gateway.adminUrl}/v1/status`)).json()) as {
-      gateway: { retries: { connect: number } };
-    };
-    assert.ok(gateway.retries.connect > 0);
+    assert.ok((await countersOf(pair.gateway)).retries.connect > 0);
   });
 
   test('costs a WebSocket no more than that', async () => {

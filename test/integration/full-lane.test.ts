@@ -11,9 +11,7 @@ import { recordOf, type SmallApp, SmallSite } from '../services/small-site.ts';
 
 let site: SmallSite;
 before(async () => {
-  site = await SmallSite.start({
-    gateway: { timeouts: { firstByte: '500ms' }, limits: { connections: 100 } },
-  });
+  site = await SmallSite.start({ gateway: { limits: { connections: 100 } } });
 });
 after(() => site.stop());
 
@@ -24,9 +22,9 @@ interface SendOptions {
   readonly body?: Buffer | string;
 }
 
-async function send({ method = 'GET', path = '/', headers = {}, body }: SendOptions = {}) {
+async function send({ method = 'GET', path = '/', headers = {}, body }: SendOptions = {}, { port } = site) {
   // Not as one URL: that would be normalised before it is sent.
-  const outgoing = httpRequest({ host: '127.0.0.1', port: site.port, path, method, headers, agent: false });
+  const outgoing = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false });
   outgoing.end(body);
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
   return {
@@ -183,9 +181,11 @@ describe('connections to an app', () => {
     assert.equal(fresh.apps[0].requests + fresh.apps[1].requests, 1);
   });
 
-  test('that stay silent end in 504, and the client learns nothing of the app', async () => {
-    site.serve(() => () => undefined);
-    const answer = await send({ headers: { accept: 'application/json' } });
+  test('that stay silent end in 504, and the client learns nothing of the app', async (t) => {
+    const impatient = await SmallSite.start({ gateway: { timeouts: { firstByte: '500ms' } } });
+    t.after(() => impatient.stop());
+    impatient.serve(() => () => undefined);
+    const answer = await send({ headers: { accept: 'application/json' } }, impatient);
     assert.equal(answer.status, 504);
     assert.match(answer.headers['proxy-status'] as string, /http_response_timeout/);
     assert.doesNotMatch(JSON.stringify(answer), /app-1|app-2|127\.0\.0\.1|\.ts/);

@@ -3,13 +3,14 @@ import { after, before, describe, test } from 'node:test';
 import { GatewayAdmin } from '../../demo/gateway-admin.ts';
 import { AGENT_API, type CommitRequest, type SessionCommit } from '../../protocol/agent-api.ts';
 import { eventually } from '../services/eventually.ts';
+import { countersOf } from '../services/gateway-status.ts';
 import { recordOf, type SmallApp, SmallSite } from '../services/small-site.ts';
 
 const COMMITTED = { outcome: 'committed', epoch: 1, seq: 1 } satisfies SessionCommit;
 
 let site: SmallSite;
 before(async () => {
-  site = await SmallSite.start({ gateway: { timeouts: { hold: '400ms' }, limits: { spool: '64KiB' } } });
+  site = await SmallSite.start({ gateway: { limits: { spool: '64KiB' } } });
 });
 after(() => site.stop());
 
@@ -32,8 +33,8 @@ function commitsAsked(): (readonly string[])[] {
   );
 }
 
-const write = (headers: Record<string, string> = { cookie: 'sid=abc' }) =>
-  fetch(site.url, { method: 'POST', headers, body: 'x', redirect: 'manual' });
+const write = (headers: Record<string, string> = { cookie: 'sid=abc' }, { url } = site) =>
+  fetch(url, { method: 'POST', headers, body: 'x', redirect: 'manual' });
 
 describe('an answer to a write', () => {
   test('reaches the client after its commit: no status, no header, no byte before', async () => {
@@ -98,10 +99,13 @@ describe('an answer to a write', () => {
     assert.equal((await write()).status, 503);
   });
 
-  test('is withheld when the agent does not answer in time', async () => {
-    site.serve(() => (_request, response) => response.end('done'));
-    agentsSay(() => new Promise(() => undefined));
-    assert.equal((await write()).status, 503);
+  test('is withheld when the agent does not answer in time', async (t) => {
+    const impatient = await SmallSite.start({ gateway: { timeouts: { hold: '400ms' } } });
+    t.after(() => impatient.stop());
+    impatient.serve(() => (_request, response) => response.end('done'));
+    for (const { agent } of impatient.apps)
+      agent.replies[AGENT_API.commit] = () => new Promise(() => undefined);
+    assert.equal((await write({ cookie: 'sid=abc' }, impatient)).status, 503);
   });
 
   test('without any session goes out at once', async () => {
@@ -117,10 +121,7 @@ describe('an answer to a write', () => {
     const body = await (await write()).arrayBuffer();
     assert.equal(body.byteLength, 1024 * 1024);
     await eventually('the commit is asked for', () => commitsAsked().length === 1);
-    const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-      gateway: { held: { overflowed: number } };
-    };
-    assert.equal(status.gateway.held.overflowed, 1);
+    assert.equal((await countersOf(site.gateway)).held.overflowed, 1);
   });
 
   test('that breaks off while it is held is a 502 and no torn answer', async () => {

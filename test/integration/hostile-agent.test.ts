@@ -3,14 +3,22 @@ import { describe, type TestContext, test } from 'node:test';
 import { type AdoptRequest, AGENT_API, type AgentReadiness } from '../../protocol/agent-api.ts';
 import { eventually } from '../services/eventually.ts';
 import type { AgentAnswer } from '../services/fake-agent.ts';
+import { statusOf } from '../services/gateway-status.ts';
 import { recordOf, SmallSite } from '../services/small-site.ts';
 
 const silence = () => new Promise<never>(() => undefined);
 const found = (epoch: number) => ({ outcome: 'found', epoch, seq: 1, ageMs: 5, size: 10 });
 
-async function startSite(t: TestContext): Promise<SmallSite> {
+const PATIENT = { agent: '2s', hold: '2s', move: '10s' } as const;
+/** Where the test waits for what does not come. */
+const IMPATIENT = { agent: '200ms', hold: '200ms', move: '2s' } as const;
+
+async function startSite(
+  t: TestContext,
+  timeouts: typeof PATIENT | typeof IMPATIENT = PATIENT,
+): Promise<SmallSite> {
   const site = await SmallSite.start({
-    gateway: { timeouts: { agent: '200ms', hold: '200ms', move: '2s' } },
+    gateway: { timeouts },
     // More than one late answer, so that a busy machine does not take the honest backend out as well.
     pool: { health: { interval: '50ms', timeout: '400ms', rise: 1, fall: 3 } },
   });
@@ -20,9 +28,7 @@ async function startSite(t: TestContext): Promise<SmallSite> {
 }
 
 async function isUp(site: SmallSite, id: string): Promise<boolean | undefined> {
-  const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-    pools: { backends: { id: string; up: boolean }[] }[];
-  };
+  const status = await statusOf(site.gateway);
   return status.pools[0]?.backends.find((backend) => backend.id === id)?.up;
 }
 
@@ -103,7 +109,7 @@ describe('an agent that is asked to adopt a session and answers', () => {
   }
 
   test('nothing, once and again, gets no request of it; another one does', async (t) => {
-    const site = await startSite(t);
+    const site = await startSite(t, IMPATIENT);
     site.lookup = () => recordOf('app-that-was-removed', 7);
     site.app('app-1').agent.replies[AGENT_API.adopt] = silence;
     site.app('app-2').agent.replies[AGENT_API.adopt] = () => ({ body: found(8) });
@@ -143,7 +149,7 @@ const COMMIT_LIES: readonly (readonly [what: string, lie: () => AgentAnswer | Pr
 describe('an agent that is asked for a commit and gives an answer', () => {
   for (const [what, lie] of COMMIT_LIES) {
     test(`${what} has the answer withheld: nothing is acknowledged that may not be saved`, async (t) => {
-      const site = await startSite(t);
+      const site = await startSite(t, lie === silence ? IMPATIENT : PATIENT);
       for (const { agent } of site.apps) agent.replies[AGENT_API.commit] = lie;
       const answer = await visit(site, 'abc', 'POST');
       assert.equal(answer.status, 503);
@@ -162,7 +168,7 @@ describe('an old owner that is asked to release a session and', () => {
     ['says nothing', silence],
   ] as const) {
     test(`${what} is fenced by a takeover`, async (t) => {
-      const site = await startSite(t);
+      const site = await startSite(t, lie === silence ? IMPATIENT : PATIENT);
       site.lookup = () => recordOf('app-1', 7);
       assert.equal(await (await visit(site, 'abc')).text(), 'app-1');
       site.app('app-1').agent.replies[AGENT_API.release] = lie;

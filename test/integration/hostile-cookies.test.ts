@@ -4,6 +4,7 @@ import { configSchema } from '../../config/schema.ts';
 import { type AffinityCookies, createAffinityCookies } from '../../gateway/affinity/affinity-cookie.ts';
 import { deriveSecrets } from '../../protocol/secrets.ts';
 import { eventually } from '../services/eventually.ts';
+import { countersOf } from '../services/gateway-status.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
 import { recordOf, SITE_SECRET, SmallSite } from '../services/small-site.ts';
 
@@ -46,9 +47,7 @@ async function visit(cookie: string) {
 }
 
 async function refusals(): Promise<Record<string, number>> {
-  const answer = await fetch(`${site.gateway.adminUrl}/v1/status`);
-  return ((await answer.json()) as { gateway: { affinityRefused: Record<string, number> } }).gateway
-    .affinityRefused;
+  return (await countersOf(site.gateway)).affinityRefused;
 }
 
 const now = Date.now();

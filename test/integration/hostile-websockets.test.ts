@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { StickshiftError } from '../../protocol/errors.ts';
 import { eventually } from '../services/eventually.ts';
+import { inFlightAt } from '../services/gateway-status.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { SmallSite } from '../services/small-site.ts';
 
@@ -40,12 +41,7 @@ async function refusal(
 async function assertStillServing(): Promise<void> {
   site.serve((app) => (_request, response) => response.end(app.id));
   assert.equal((await fetch(site.url)).status, 200);
-  await eventually('nothing is counted as under way', async () => {
-    const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-      pools: { backends: { inFlight: number }[] }[];
-    };
-    return status.pools.every((pool) => pool.backends.every((backend) => backend.inFlight === 0));
-  });
+  await eventually('nothing is counted as under way', async () => (await inFlightAt(site.gateway)) === 0);
 }
 
 const logged = () => site.log.matching(/WebSocket refused/).at(-1)?.code;

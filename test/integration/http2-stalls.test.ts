@@ -4,6 +4,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises';
 import { CertificateFiles } from '../services/certificate-files.ts';
 import { eventually } from '../services/eventually.ts';
+import { inFlightAt } from '../services/gateway-status.ts';
 import { type Fields, RawHttp2Client } from '../services/raw-http2-client.ts';
 import { SmallSite } from '../services/small-site.ts';
 
@@ -58,13 +59,6 @@ function answerLengths(site: SmallSite): void {
   });
 }
 
-async function inFlight(site: SmallSite): Promise<number> {
-  const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-    pools: { backends: { inFlight: number }[] }[];
-  };
-  return status.pools.flatMap(({ backends }) => backends).reduce((sum, backend) => sum + backend.inFlight, 0);
-}
-
 describe('a client of HTTP/2 that takes nothing of an answer', () => {
   let site: SmallSite;
   before(async () => {
@@ -85,7 +79,7 @@ describe('a client of HTTP/2 that takes nothing of an answer', () => {
       const { answered, error } = await client.outcome(stream);
       assert.deepEqual([answered, error], [true, constants.NGHTTP2_CANCEL]);
       await client.until(() => client.closed);
-      await eventually('none is in flight', async () => (await inFlight(site)) === 0);
+      await eventually('none is in flight', async () => (await inFlightAt(site.gateway)) === 0);
     });
   }
 
@@ -127,7 +121,7 @@ describe('a client of HTTP/2 that takes nothing of an answer', () => {
     const stream = client.open(get(`/${MORE_THAN_BUFFERS}`));
     await client.until(() => client.isAnswered(stream));
     client.pause();
-    await eventually('the answer is given up', async () => (await inFlight(site)) === 0);
+    await eventually('the answer is given up', async () => (await inFlightAt(site.gateway)) === 0);
     client.resume();
     await client.until(() => client.closed);
     assert.ok(client.received(stream) < MORE_THAN_BUFFERS);

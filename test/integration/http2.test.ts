@@ -6,6 +6,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { AGENT_API, type CommitRequest, type SessionCommit } from '../../protocol/agent-api.ts';
 import { CertificateFiles } from '../services/certificate-files.ts';
 import { eventually } from '../services/eventually.ts';
+import { inFlightAt } from '../services/gateway-status.ts';
 import { answerTo, Http2Client } from '../services/http2-client.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
 import { SmallSite } from '../services/small-site.ts';
@@ -34,13 +35,6 @@ beforeEach(() =>
         response.end(id),
   ),
 );
-
-const inFlight = async () => {
-  const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-    pools: { backends: { inFlight: number }[] }[];
-  };
-  return status.pools[0]?.backends.reduce((sum, backend) => sum + backend.inFlight, 0);
-};
 
 describe('a request over HTTP/2', () => {
   test('is routed as over HTTP/1.1: bound by a cookie that is Secure, and sent where the cookie says', async () => {
@@ -110,7 +104,7 @@ describe('a request over HTTP/2', () => {
       const answer = await client.ask({ ':path': `/${status}` });
       assert.deepEqual([answer.status, answer.headers.etag, answer.body.length], [status, '"1"', 0]);
     }
-    await eventually('all of them are over', async () => (await inFlight()) === 0);
+    await eventually('all of them are over', async () => (await inFlightAt(site.gateway)) === 0);
   });
 
   test('that the gateway cannot serve is told so in the form it accepts', async () => {
@@ -163,7 +157,7 @@ describe('a request over HTTP/2', () => {
     await eventually('all of them are under way', () => received.length === streams.length);
     for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
     await eventually('the backend is told', () => received.every(({ socket }) => socket.destroyed));
-    await eventually('none is in flight', async () => (await inFlight()) === 0);
+    await eventually('none is in flight', async () => (await inFlightAt(site.gateway)) === 0);
     site.serve(() => (_request, response) => response.end('ok'));
     assert.equal(String((await client.ask()).body), 'ok');
   });
@@ -352,11 +346,12 @@ test('a connection that nobody uses is closed in time', async (t) => {
   });
   const unused = await connectByTls(short.port, { ALPNProtocols: ['h2'] });
   unused.resume();
+  const unusedEnd = once(unused, 'close');
   const busy = await Http2Client.connect(short.port);
   const ended = once(busy.session, 'close');
   const slow = busy.ask({ ':path': '/slow' });
   await eventually('it is under way', () => finish !== undefined);
-  await once(unused, 'close');
+  await unusedEnd;
   // Longer than an idle connection stays, it has waited for its answer.
   finish?.();
   assert.equal(String((await slow).body), 'slow');

@@ -62,7 +62,7 @@ describe('a login while the store stalls', localRedisRequirement(), () => {
     door = await TroubledRedis.start(redis.url);
     installation = await SmallInstallation.start({
       storeUrl: door.url,
-      gateway: { timeouts: { hold: '400ms' } },
+      gateway: { timeouts: { hold: '1500ms' } },
     });
     store = await installation.openStore(redis.url);
   });

@@ -104,7 +104,7 @@ test('a drain takes the sessions back by the hundred', async () => {
 });
 
 test('a gateway that vanishes holds nothing up for longer than its lease', async () => {
-  await using site = await start({ formerLife: false, ttlMs: 600 }, 'vanishes');
+  await using site = await start({ formerLife: false, ttlMs: 300 }, 'vanishes');
   await save(site, 'alice');
   const gateway = await site.gateway('one');
   await gateway.fallSilent();
@@ -118,7 +118,7 @@ test('an agent that was started anew knows no lease, and waits out those of its 
   const { recall } = (await (await former.post(AGENT_API.lease, FIRST_CALL)).json()) as LeaseAnswer;
   await former.agent.stop();
 
-  await using site = await start({ ttlMs: 600 }, 'anew', app);
+  await using site = await start({ ttlMs: 300 }, 'anew', app);
   const late = await site.post(AGENT_API.lease, { ...FIRST_CALL, seen: recall });
   assert.equal(late.status, 503);
   assert.partialDeepStrictEqual(await late.json(), { error: { code: 'LEASE_REFUSED', retrySafe: true } });

@@ -11,7 +11,7 @@ function assertRefused({ status, body }: Visit, code: string): void {
 
 test('an SQLite file that somebody keeps locked has writes withheld, moves refused, and loses nothing', async () => {
   await using installation = await SmallInstallation.start({
-    gateway: { timeouts: { hold: '400ms' } },
+    gateway: { timeouts: { hold: '1500ms' } },
     pool: { balance: 'round-robin', onStoreDown: 'refuse' },
   });
   const [homeless, settled] = [installation.visitor(), installation.visitor()];

@@ -25,8 +25,10 @@ describe('a session over the size limit', () => {
   after(() => installation[Symbol.asyncDispose]());
 
   test('is counted by the agent and by the gateway whose answers it got', async () => {
-    const { agent } = await installation.backend(server);
-    assert.ok(agent.state === 'ok');
+    const agent = await eventually('the agent answers', async () => {
+      const { agent } = await installation.backend(server);
+      return agent.state === 'ok' && agent;
+    });
     assert.deepEqual([agent.sessions, agent.unprotected], [1, 1]);
     const { gateway } = await installation.status();
     assert.equal((gateway as { unprotected: number }).unprotected, 3);

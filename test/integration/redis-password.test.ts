@@ -14,7 +14,7 @@ import {
 import { eventually } from '../services/eventually.ts';
 import { localRedisRequirement } from '../services/redis.ts';
 import { type LocalRedis, startLocalRedis } from '../services/redis-process.ts';
-import { failure, open, SHORT } from '../services/redis-store-under-test.ts';
+import { failure, open } from '../services/redis-store-under-test.ts';
 
 describe('a Redis behind a password', { ...localRedisRequirement() }, () => {
   const password = 'correct:horse/battery@staple';
@@ -40,7 +40,7 @@ describe('a Redis behind a password', { ...localRedisRequirement() }, () => {
 
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
-    const store = await open(urlWith('shop:word'), { logger, ...SHORT });
+    const store = await open(urlWith('shop:word'), { logger });
     const key = await aRecord(store);
     const told: string[] = [];
     const watching = store.watchTaken('app-1', {

@@ -169,7 +169,7 @@ describe('a Redis', localRedisRequirement(), () => {
     const redis = await start();
     const door = await TroubledRedis.start(redis.url);
     cleanups.push(() => door[Symbol.asyncDispose]());
-    const settle = { settle: 500 };
+    const settle = { settle: 2_000 };
     const [punctual, late] = [await join(redis.url, settle), await join(door.url, settle)];
     door.trouble = 'away';
     await redis.restart({ empty: true });

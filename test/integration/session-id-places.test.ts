@@ -42,7 +42,7 @@ const PLACES: readonly Place[] = [
 ];
 
 async function startSite(t: TestContext, session: Rule): Promise<SmallSite> {
-  const site = await SmallSite.start({ pool: { session, health: { interval: '50ms', rise: 1, fall: 1 } } });
+  const site = await SmallSite.start({ pool: { session, health: { interval: '50ms', rise: 1 } } });
   t.after(() => site.stop());
   site.serve((app) => (_request, response) => response.end(app.id));
   return site;

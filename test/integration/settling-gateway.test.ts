@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AGENT_API } from '../../protocol/agent-api.ts';
+import { statusOf } from '../services/gateway-status.ts';
 import { recordOf, SmallSite } from '../services/small-site.ts';
 
 async function startSite(t: { after: (stop: () => Promise<void>) => void }, move = '5s') {
@@ -74,7 +75,6 @@ describe('a gateway whose store is settling', () => {
   test('shows it in its status', async (t) => {
     const site = await startSite(t);
     site.settlingMs = 3_200;
-    const status = await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json();
-    assert.equal((status as { gateway: { storeSettlingMs: number } }).gateway.storeSettlingMs, 3_200);
+    assert.equal((await statusOf(site.gateway)).gateway.storeSettlingMs, 3_200);
   });
 });

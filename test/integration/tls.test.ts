@@ -12,6 +12,7 @@ import { StickshiftError } from '../../protocol/errors.ts';
 import { CertificateFiles } from '../services/certificate-files.ts';
 import { emptyStore } from '../services/empty-store.ts';
 import { eventually } from '../services/eventually.ts';
+import { statusOf } from '../services/gateway-status.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { SITE_SECRET, SmallSite } from '../services/small-site.ts';
 import { connectByTls, requestByTls } from '../services/tls-client.ts';
@@ -142,11 +143,9 @@ describe('a gateway with certificates', () => {
   });
 
   test('tells of its certificates in its status', async () => {
-    const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-      gateway: { certificates: { names: string[]; daysLeft: number }[] };
-    };
+    const status = await statusOf(site.gateway);
     assert.deepEqual(
-      status.gateway.certificates.map(({ names, daysLeft }) => [names, daysLeft]),
+      status.gateway.certificates?.map(({ names, daysLeft }) => [names, daysLeft]),
       [
         [['shop.example', 'localhost'], 89],
         [['*.pay.example'], 89],

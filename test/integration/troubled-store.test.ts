@@ -33,7 +33,7 @@ describe('a store that', localRedisRequirement(), () => {
     door = await TroubledRedis.start(redis.url);
     installation = await SmallInstallation.start({
       storeUrl: door.url,
-      gateway: { timeouts: { hold: '400ms' } },
+      gateway: { timeouts: { hold: '1500ms' } },
       pool: { onStoreDown: 'refuse' },
     });
   });
@@ -136,7 +136,7 @@ test(
       await using door = await TroubledRedis.start(redis.url);
       await using installation = await SmallInstallation.start({
         storeUrl: door.url,
-        gateway: { timeouts: { hold: '400ms' } },
+        gateway: { timeouts: { hold: '1500ms' } },
       });
       const visitor = installation.visitor();
       const { server = '' } = await visitor.post('/cart/tea');

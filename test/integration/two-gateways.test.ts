@@ -3,26 +3,15 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { configSchema } from '../../config/schema.ts';
 import { createAffinityCookies } from '../../gateway/affinity/affinity-cookie.ts';
-import type { RunningGateway } from '../../gateway/gateway.ts';
 import { deriveSecrets } from '../../protocol/secrets.ts';
 import { eventually } from '../services/eventually.ts';
+import { countersOf, sees } from '../services/gateway-status.ts';
 import { linkTo } from '../services/link-to.ts';
 import { type ShopServer, TEST_SECRET } from '../services/shop-server.ts';
 import { SmallInstallation } from '../services/small-installation.ts';
 import type { Visit, Visitor } from '../services/visitor.ts';
 
 const MINUTE = 60_000;
-
-interface Counts {
-  readonly routed: { readonly bound: number; readonly placed: number };
-  readonly lookups: { readonly found: number; readonly ended: number };
-  readonly answersChecked: { readonly confirmed: number; readonly withheld: number };
-}
-
-async function countsOf(gateway: RunningGateway): Promise<Counts> {
-  const status = (await (await fetch(`${gateway.adminUrl}/v1/status`)).json()) as { gateway: Counts };
-  return status.gateway;
-}
 
 /** Has slow requests of a shop wait until the test lets them go. */
 function slowDown(server: ShopServer) {
@@ -33,13 +22,6 @@ function slowDown(server: ShopServer) {
     return letGo.promise;
   };
   return { reached: reached.promise, letGo: letGo.resolve };
-}
-
-async function isDown(gateway: RunningGateway, { id }: ShopServer): Promise<void> {
-  await eventually(`${id} is taken for down`, async () => {
-    const answer = await fetch(`${gateway.adminUrl}/v1/backends/${id}`);
-    return !((await answer.json()) as { up: boolean }).up;
-  });
 }
 
 function assertWithheld(visit: Visit, code = 'COMMIT_FENCED'): void {
@@ -66,7 +48,7 @@ async function setUp(
   const cutOff = async ({ agentToo = false } = {}) => {
     if (agentToo) await toAgent.link.cut();
     await toApp.link.cut();
-    await isDown(mover, server);
+    await sees(mover, server.id, false);
   };
   return { installation, atFirst, mover, cutOff, server, other: installation.other(holder) };
 }
@@ -79,7 +61,7 @@ describe('two gateways', () => {
     await slow.reached;
     await cutOff();
     const reading = atFirst.at(mover).get('/cart');
-    await eventually('the mover is about it', async () => (await countsOf(mover)).lookups.found > 0);
+    await eventually('the mover is about it', async () => (await countersOf(mover)).lookups.found > 0);
     slow.letGo();
     const written = await writing;
     assert.deepEqual([written.status, written.server, written.body], [200, server.id, ['tea', 'cake']]);
@@ -116,9 +98,9 @@ describe('two gateways', () => {
     assert.deepEqual((await elsewhere.post('/cart/cake')).body, ['tea', 'cake']);
     const visit = await old.get('/cart');
     assert.deepEqual([visit.status, visit.server, visit.body], [200, other.id, ['tea', 'cake']]);
-    const before = await countsOf(installation.gateway);
+    const before = await countersOf(installation.gateway);
     await old.get('/cart');
-    const after = await countsOf(installation.gateway);
+    const after = await countersOf(installation.gateway);
     assert.equal(after.routed.bound, before.routed.bound + 1, 'the new cookie needs no lookup');
   });
 
@@ -128,9 +110,9 @@ describe('two gateways', () => {
     const visitor = atFirst.at(mover);
     await visitor.get('/cart');
     // The first gateway's stamp was older than the mover's lease; the one that the mover gave is good with both.
-    const before = await countsOf(mover);
+    const before = await countersOf(mover);
     assert.equal((await visitor.get('/cart')).status, 200);
-    const after = await countsOf(mover);
+    const after = await countersOf(mover);
     assert.deepEqual(
       [after.routed.bound - before.routed.bound, after.lookups.found - before.lookups.found],
       [1, 0],
@@ -151,9 +133,9 @@ describe('two gateways', () => {
       const { installation, atFirst, mover, cutOff, server, other } = await setUp(t);
       const off = reissued(atFirst, server.id, minutes * MINUTE);
       const visitor = off.at(installation.gateway);
-      const before = await countsOf(installation.gateway);
+      const before = await countersOf(installation.gateway);
       assert.equal((await visitor.get('/cart')).server, server.id);
-      const after = await countsOf(installation.gateway);
+      const after = await countersOf(installation.gateway);
       assert.equal(
         after.routed.bound,
         before.routed.bound + 1,
@@ -174,15 +156,15 @@ describe('two gateways', () => {
     const there = atFirst.at(blind);
     await eventually('it follows the binding', async () => {
       await there.get('/cart');
-      return (await countsOf(blind)).routed.bound > 0;
+      return (await countersOf(blind)).routed.bound > 0;
     });
-    const before = await countsOf(blind);
+    const before = await countersOf(blind);
     // It will not hear of the logout, and its lease holds for a while.
     toAgent.link.setTrouble('both', 'black-hole');
     assert.equal((await atFirst.post('/logout')).status, 200);
     const visitor = atFirst.at(blind);
     const bodies = [(await visitor.get('/cart')).body, (await visitor.get('/cart')).body];
-    const after = await countsOf(blind);
+    const after = await countersOf(blind);
     assert.deepEqual(bodies, [[], []]);
     assert.deepEqual(
       [after.routed.bound - before.routed.bound, after.lookups.ended - before.lookups.ended],
@@ -240,7 +222,7 @@ describe('while an agent says nothing to a gateway, though its lease still holds
     const visitor = atFirst.at(gateway);
     await eventually('it needs no lookup any more', async () => {
       await visitor.get('/cart');
-      return (await countsOf(gateway)).routed.bound > 0;
+      return (await countersOf(gateway)).routed.bound > 0;
     });
     return { gateway, visitor, server, toAgent };
   }
@@ -308,7 +290,7 @@ describe('an app server that was paused and wakes up', () => {
       const awake = Promise.withResolvers<void>();
       server.beforeHealth = () => awake.promise;
       if (agentToo) toAgent.link.setTrouble('both', 'black-hole');
-      await isDown(gateway, server);
+      await sees(gateway, server.id, false);
       const written = await eventually('the session moves', async () => {
         const visit = await visitor.post('/cart/cake');
         return visit.status === 200 && visit;
@@ -317,6 +299,7 @@ describe('an app server that was paused and wakes up', () => {
 
       awake.resolve();
       await toAgent.link.mend();
+      await sees(gateway, server.id, true);
       slow.letGo();
       assertWithheld(await reading);
       assert.equal((await writing).status, 503);

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { eventually } from '../services/eventually.ts';
+import { inFlightAt } from '../services/gateway-status.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { SmallSite } from '../services/small-site.ts';
 
@@ -150,12 +151,7 @@ describe('a WebSocket', () => {
     await echo(socket, 'hello');
     socket.terminate();
     await eventually('no client is left', () => servers.every((server) => server.clients.size === 0));
-    await eventually('nothing is counted as under way', async () => {
-      const status = (await (await fetch(`${site.gateway.adminUrl}/v1/status`)).json()) as {
-        pools: { backends: { inFlight: number }[] }[];
-      };
-      return status.pools.every((pool) => pool.backends.every((backend) => backend.inFlight === 0));
-    });
+    await eventually('nothing is counted as under way', async () => (await inFlightAt(site.gateway)) === 0);
   });
 
   test('goes to another app when the first refuses the connection', async (t) => {
@@ -182,7 +178,7 @@ describe('a WebSocket', () => {
     const answer = await fetch(`${site.gateway.adminUrl}/v1/backends/${id}/state`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ state: 'drain', deadlineMs: 200 }),
+      body: JSON.stringify({ state: 'drain', deadlineMs: 2_000 }),
     });
     assert.equal(answer.status, 202);
     assert.equal((await closed)[0], 1012);

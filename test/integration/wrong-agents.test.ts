@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ConfigInput, configSchema } from '../../config/schema.ts';
-import type { AgentReport, BackendStatus, StatusAnswer } from '../../gateway/admin-api/admin-api-types.ts';
+import type { AgentReport, BackendStatus } from '../../gateway/admin-api/admin-api-types.ts';
 import { startGateway } from '../../gateway/gateway.ts';
 import { recordedLog } from '../../gateway/testing/recorded-log.ts';
 import { deriveSecrets } from '../../protocol/secrets.ts';
@@ -12,6 +12,7 @@ import { startAgent } from '../../session-agent/agent.ts';
 import { openSource } from '../../session-agent/sources/open-source.ts';
 import { openStore } from '../../store/open-store.ts';
 import { eventually } from '../services/eventually.ts';
+import { statusOf } from '../services/gateway-status.ts';
 import { ShopServer, TEST_SECRET } from '../services/shop-server.ts';
 
 async function temporaryDirectory(t: TestContext): Promise<string> {
@@ -46,7 +47,7 @@ async function gatewayBefore(
     await store.close();
   });
   const status = async (): Promise<BackendStatus> => {
-    const answer = (await (await fetch(`${gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
+    const answer = await statusOf(gateway);
     const backend = answer.pools[0]?.backends[0];
     assert.ok(backend);
     return backend;
@@ -134,8 +135,7 @@ test('of two agents that claim one backend the second is not ready, and the stat
     });
     return async () => {
       const { agent: report } = await gateway.status();
-      assert.ok(report.state === 'ok');
-      return report;
+      return report.state === 'ok' ? report : undefined;
     };
   };
   const first = await agentAlone(t, directory, 'first');
@@ -143,12 +143,13 @@ test('of two agents that claim one backend the second is not ready, and the stat
   const reports = await reportOf(second);
   const barred = await eventually('the second has met the first', async () => {
     const report = await reports();
-    return /another agent/.test(report.reason ?? '') && report;
+    return /another agent/.test(report?.reason ?? '') && report;
   });
   assert.equal(barred.ready, false);
   assert.equal(
     barred.reason,
     `another agent, at ${first}, announces backend app-1: stop one of them, or give it another ID`,
   );
-  assert.equal((await (await reportOf(first))()).reason, 'waiting for the app', 'it goes on as it was');
+  const report = await eventually('the first answers', await reportOf(first));
+  assert.equal(report.reason, 'waiting for the app', 'it goes on as it was');
 });

@@ -3,6 +3,7 @@ import { type RunningGateway, startGateway } from '../../gateway/gateway.ts';
 import { type RecordedLog, recordedLog } from '../../gateway/testing/recorded-log.ts';
 import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
+import { seesAll } from './gateway-status.ts';
 import { HEALTH_PATH, RecordingBackend } from './recording-backend.ts';
 
 export const GATEWAY_SECRET = 'a secret of the tests, long enough to be one';
@@ -56,6 +57,7 @@ export class GatewayUnderTest {
     } satisfies ConfigInput);
     const log = recordedLog();
     const gateway = await startGateway({ config, logger: log.logger, store: emptyStore() });
+    await seesAll(gateway);
     return new GatewayUnderTest(gateway, backend, agent, log);
   }
 

@@ -72,6 +72,8 @@ export class ShopServer {
       application: 'shop',
       // At its first start nobody can trust in an earlier one, and tests need not wait for that to end.
       leases: { formerLife: this.#ports.app !== 0 },
+      // Whoever is held up here is so together with everybody whom it might have missed.
+      standstillMs: 600_000,
     });
     const sessions = new StickshiftStore({ agent: this.#options.socket });
     sessions.on('agentDown', () => undefined);

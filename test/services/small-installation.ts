@@ -12,6 +12,7 @@ import { openStore } from '../../store/open-store.ts';
 import type { SnapshotStore } from '../../store/snapshot-store.ts';
 import { eventually } from './eventually.ts';
 import { startFragileWorker } from './fragile-worker.ts';
+import { backendAt, sees, seesAll, statusOf } from './gateway-status.ts';
 import { COMMAND_TIMEOUT, ShopServer, type ShopServerOptions, TEST_SECRET } from './shop-server.ts';
 import { Visitor } from './visitor.ts';
 
@@ -115,6 +116,7 @@ export class SmallInstallation implements AsyncDisposable {
       },
     });
     this.#gateways.push({ running, store });
+    await seesAll(running);
     return running;
   }
 
@@ -137,19 +139,17 @@ export class SmallInstallation implements AsyncDisposable {
     return sessionKeyDeriver(deriveSecrets(TEST_SECRET).sessionKey, 'shop')(sessionId);
   }
 
-  async status(): Promise<StatusAnswer> {
-    return (await (await fetch(`${this.gateway.adminUrl}/v1/status`)).json()) as StatusAnswer;
+  status(): Promise<StatusAnswer> {
+    return statusOf(this.gateway);
   }
 
-  async backend(id: string): Promise<BackendStatus> {
-    const found = (await this.status()).pools[0]?.backends.find((backend) => backend.id === id);
-    if (!found) throw new Error(`no backend ${id}`);
-    return found;
+  backend(id: string): Promise<BackendStatus> {
+    return backendAt(this.gateway, id);
   }
 
   /** Waits until the first gateway takes a server for up, or for down. */
   async sees(id: string, up: boolean): Promise<void> {
-    await eventually(`${id} is ${up ? 'up' : 'down'}`, async () => (await this.backend(id)).up === up);
+    await sees(this.gateway, id, up);
   }
 
   /** Waits until every gateway and every agent has the store again: each finds that out by itself, in its own time. */

@@ -7,6 +7,7 @@ import { type RecordedLog, recordedLog } from '../../gateway/testing/recorded-lo
 import type { RecordSummary, SnapshotStore } from '../../store/snapshot-store.ts';
 import { emptyStore } from './empty-store.ts';
 import { FakeAgent } from './fake-agent.ts';
+import { seesAll } from './gateway-status.ts';
 
 export const SITE_SECRET = 'a secret of the tests, long enough to be one';
 
@@ -95,6 +96,7 @@ export class SmallSite {
     };
     const log = recordedLog();
     const gateway = await startGateway({ config, logger: log.logger, store });
+    await seesAll(gateway);
     return new SmallSite(gateway, apps, played, log);
   }
 
