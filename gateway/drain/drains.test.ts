@@ -44,7 +44,7 @@ async function setUp(t: TestContext, held: string[], state: AdminState = 'drain'
     },
     hasSuccessor: () => world.hasSuccessor,
     logger: log.logger,
-    closingMs: 300,
+    closingMs: 300 + noticeMs,
     noticeMs,
   });
   t.after(() => {
@@ -174,7 +174,7 @@ describe('a drain', () => {
 
   for (const state of ['drain', 'maintenance'] as const) {
     test(`(${state}) is not complete before the other gateways know of it, and releases what they still send`, async (t) => {
-      const { drains, backend, sessions, agent, ended } = await setUp(t, [], state, 200);
+      const { drains, backend, sessions, agent, ended } = await setUp(t, [], state, 2_000);
       drains.start(backend, state === 'drain' ? LONG : 0);
       await eventually(() => agent.requests.length >= 2, 'the agent was asked, and held nothing');
       assert.equal(drains.progress(backend)?.endedAt, undefined);
@@ -261,14 +261,14 @@ describe('a drain that is cancelled', () => {
   test('asks the agent no more, and older bindings are checked', async (t) => {
     const { drains, backend, agent, closed } = await setUp(t, []);
     backend.inFlight = 1;
-    drains.start(backend, 300);
+    drains.start(backend, 2_000);
     await eventually(() => agent.requests.length === 1, 'the agent was asked');
     const before = Date.now();
     drains.cancel(backend);
     assert.equal(drains.progress(backend), undefined);
     assert.ok(backend.upSince >= before);
     const asked = agent.requests.length;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, 2_200));
     assert.equal(agent.requests.length, asked);
     assert.deepEqual(closed, []);
   });

@@ -168,7 +168,7 @@ describe('a certificate whose files change', () => {
     ];
     await write('one', one);
     await write('two', two);
-    const certificates = await load(['one', 'two'], { pollMs: 20 });
+    const certificates = await load(['one', 'two'], { pollMs: 250 });
     await writeFile(path('one.crt'), testCertificate({ names: ['one.example'] }).cert);
     const errors = () => log.matching(/cannot be used/);
     await eventually(() => errors().length === 1, 'it is reported');

@@ -260,8 +260,12 @@ describe('a store in a process', () => {
       const script = `
         import { StickshiftStore } from ${JSON.stringify(module)};
         const store = new StickshiftStore({ agent: ${JSON.stringify(path)} });
-        store.on('agentUp', () => process.stdout.write('up')).on('agentDown', () => process.stdout.write('down'));
-        setTimeout(() => {}, 300);
+        const awake = setTimeout(() => {}, 30_000);
+        const say = (word) => {
+          process.stdout.write(word);
+          clearTimeout(awake);
+        };
+        store.once('agentUp', () => say('up')).once('agentDown', () => say('down'));
       `;
       const args = ['--input-type=module', '--eval', script];
       const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });

@@ -52,7 +52,7 @@ test('a damaged record does not keep a restarted agent from being ready', async 
   };
   const { agent } = await startTestAgent({ store, source });
   assert.equal(agent.notReady, undefined);
-  assert.deepEqual(await agent.commit(['alice'], 50), [{ outcome: 'unknown', code: 'STORE_INVALID' }]);
+  assert.deepEqual(await agent.commit(['alice'], 500), [{ outcome: 'unknown', code: 'STORE_INVALID' }]);
   await commitAll(agent, 'bob');
 });
 

@@ -9,7 +9,7 @@ const NEVER = 600_000;
 
 /** A visitor with a cart, whose session the app keeps in a file. */
 async function scene({ removalSilenceMs = NEVER, removalYouthMs = 0 } = {}) {
-  const test = await startTestAgent({ idChangeTimes: { removalSilenceMs, removalYouthMs, decisionMs: 50 } });
+  const test = await startTestAgent({ idChangeTimes: { removalSilenceMs, removalYouthMs, decisionMs: 500 } });
   const { agent, source, store } = test;
   source.write('old', 'cart');
   await commitAll(agent, 'old');
@@ -114,7 +114,7 @@ test('whoever asks for a removed session waits no longer than that request may t
 });
 
 test('a session that was adopted again is not ended by its removal before', async () => {
-  const { agent, source, state } = await scene({ removalSilenceMs: 50 });
+  const { agent, source, state } = await scene({ removalSilenceMs: 500 });
   source.remove('old');
   assert.equal((await agent.adopt('old', 1)).outcome, 'found');
   source.write('other', 'cart');

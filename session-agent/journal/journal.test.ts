@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { StickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
-import { keyOf, PATIENCE_MS, until } from '../testing/agent-under-test.ts';
+import { keyOf, until } from '../testing/agent-under-test.ts';
 import {
   closeJournal,
   journalDirectory,
@@ -303,7 +303,7 @@ test('on a full disk entries are refused, none of the others suffers, and it goe
       `trap '' XFSZ; ulimit -f 32; exec "$0" --input-type=module-typescript -e "$1" "$2"`,
       ...[process.execPath, ON_A_FULL_DISK, directory],
     ],
-    { timeout: PATIENCE_MS },
+    { timeout: 50_000 },
   );
   const full = JSON.parse(stdout) as { kept: number; code: string; failures: number; bytes: number };
   assert.equal(full.code, 'JOURNAL_FAILED');

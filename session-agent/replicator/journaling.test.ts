@@ -9,7 +9,7 @@ import { journalDirectory, openJournal } from '../testing/journal-under-test.ts'
 const SERVE: CommitDurability = { mode: 'ack', onStoreDown: 'serve' };
 const REFUSE: CommitDurability = { mode: 'ack', onStoreDown: 'refuse' };
 /** How long a question is asked whose answer is "not known" for as long as one asks. */
-const SHORT_MS = 50;
+const SHORT_MS = 500;
 
 async function start(options: Parameters<typeof startTestAgent>[0] = {}, size = 1024 * 1024) {
   const { journal } = await openJournal(journalDirectory(), { size });

@@ -205,7 +205,10 @@ class Run {
   }
 }
 
-test('whatever the store does, no answer is a lie, no seq is used twice and nothing is lost', async () => {
+// Each run waits for the disk, time and again.
+test('whatever the store does, no answer is a lie, no seq is used twice and nothing is lost', {
+  timeout: 240_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 5, maxLength: 40 }),

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { commitAll, keyOf, PATIENCE_MS, seal, startTestAgent, until } from '../testing/agent-under-test.ts';
 import { appIsAway } from '../testing/memory-source.ts';
 
-const SOON = 50;
+const SOON = 500;
 
 /** Another backend took the session over. */
 async function takenOver(

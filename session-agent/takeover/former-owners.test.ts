@@ -14,13 +14,16 @@ import { MemoryStore } from '../testing/memory-store.ts';
 const TTL_MS = 400;
 
 /** A session that app-1 has taken over from app-2, and a moment before; `planned`: after app-2 had released it. */
-async function takeover({ planned = false } = {}): Promise<AgentUnderTest & { readonly takenAt: number }> {
+async function takeover({
+  planned = false,
+  ttlMs = TTL_MS,
+} = {}): Promise<AgentUnderTest & { readonly takenAt: number }> {
   const store = new MemoryStore();
   const other = await startTestAgent({ store, backend: 'app-2' });
   other.source.write('alice', 'one pear');
   await commitAll(other.agent, 'alice');
   if (planned) await other.agent.release('alice');
-  const leases = { formerLife: false, ttlMs: TTL_MS };
+  const leases = { formerLife: false, ttlMs };
   const test = await startTestAgent({ store, leases, logoutWaitMs: PATIENCE_MS });
   const takenAt = performance.now();
   assert.equal((await test.agent.adopt('alice', 1)).outcome, 'found');
@@ -84,7 +87,7 @@ test('after a planned move nobody waits: the former owner has let go', async () 
 });
 
 test('a session that was just taken over is not passed on before, for the next owner would not know', async () => {
-  const { agent, source } = await takeover();
+  const { agent, source } = await takeover({ ttlMs: 2_000 });
   source.write('bob', 'one pear');
   await commitAll(agent, 'bob');
   assert.partialDeepStrictEqual(await agent.releaseIdle(new Set(), 10), { released: 1, remaining: 1 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { renameSync, rmSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -156,10 +157,10 @@ describe('an SQLite file', () => {
       return store;
     });
   };
-  /** Puts another file, or none, in the place of the one that processes have open. */
-  const swap = async (other?: string) => {
-    for (const each of [path, `${path}-wal`, `${path}-shm`]) await rm(each, { force: true });
-    if (other !== undefined) await rename(other, path);
+  /** Puts another file, or none, in the place of the one that processes have open: at once, for they look now and then. */
+  const swap = (other?: string) => {
+    for (const each of [`${path}-wal`, `${path}-shm`, path]) rmSync(each, { force: true });
+    if (other !== undefined) renameSync(other, path);
   };
   /** How often settling began. */
   const begun = (store: SqliteSnapshotStore) => {
@@ -183,7 +184,7 @@ describe('an SQLite file', () => {
       raw().exec('PRAGMA wal_checkpoint(TRUNCATE)');
       await copyFile(path, `${path}.copy`);
       await members[0].commit(key, commit(1));
-      await swap(copies ? `${path}.copy` : undefined);
+      swap(copies ? `${path}.copy` : undefined);
       await eventually('both know', () => counts.every(({ count }) => count > 0));
       assert.deepEqual(
         counts.map(({ count }) => count),
@@ -204,7 +205,7 @@ describe('an SQLite file', () => {
     });
     const theirs = join(directory, 'theirs.sqlite');
     await (await quick({ path: theirs, installation: 'another' })).close();
-    await swap(theirs);
+    swap(theirs);
     const refused = await eventually('it is noticed', () =>
       ours.lookup(key).then(
         () => undefined,

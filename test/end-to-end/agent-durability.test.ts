@@ -63,7 +63,7 @@ class AgentWithFiles {
     const installation = new AgentWithFiles(directory, redis, port, options.fileSize);
     const config: ConfigInput = {
       secret: SECRET,
-      store: { url: redis.url, commandTimeout: '300ms', settle: '2s' },
+      store: { url: redis.url, commandTimeout: '5s', settle: '2s' },
       pools: {
         shop: {
           session: { cookie: 'PHPSESSID' },
@@ -240,7 +240,7 @@ describe('an agent whose disk is full while Redis is away', localRedisRequiremen
     await redis.kill();
     const large = Array.from({ length: 8_000 }, () => Math.random().toString(36).slice(-1)).join('');
     await installation.write('alice', large);
-    assert.deepEqual(await installation.commit('alice', SERVE, 1_000), {
+    assert.deepEqual(await installation.commit('alice', SERVE, COMMIT_TIMEOUT_MS), {
       outcome: 'unknown',
       code: 'JOURNAL_FAILED',
     });

@@ -77,9 +77,14 @@ describe('stickshift, against a running installation,', () => {
       answer.pools.map(({ name, accepting }) => [name, accepting]),
       [['shop', 3]],
     );
-    for (const { agent } of answer.pools[0]?.backends ?? []) {
-      assert.equal(agent.state === 'ok' && agent.ready && agent.store, 'ok');
-    }
+    await eventually('every agent has answered in time', async () => {
+      const { pools } = await json<StatusAnswer>('status');
+      const agents = pools.flatMap(({ backends }) => backends.map(({ agent }) => agent));
+      return (
+        agents.length === 3 &&
+        agents.every((agent) => agent.state === 'ok' && agent.ready && agent.store === 'ok')
+      );
+    });
   });
 
   test('session finds a session by its ID, its cookie and its key', async () => {
@@ -236,10 +241,11 @@ describe('/metrics', () => {
     );
 
     const { agents } = parse(await readFile(configFile, 'utf8')) as ConfigInput;
+    const urls = Object.values(agents ?? {}).map(({ listen }) => `http://${listen}`);
     const texts = new Map<string, string>();
     texts.set('gateway', await metricsAt(up.adminUrl));
-    for (const [name, agent] of Object.entries(agents ?? {}))
-      texts.set(name, await metricsAt(`http://${agent.listen}`));
+    for (const [index, name] of Object.keys(agents ?? {}).entries())
+      texts.set(name, await metricsAt(urls[index] ?? ''));
 
     for (const [name, text] of texts) {
       assert.ok(!text.includes(sessionId) && !text.includes(key), `${name} shows no session`);
@@ -261,9 +267,10 @@ describe('/metrics', () => {
     }
     assert.match(texts.get('gateway') ?? '', /^stickshift_gateway_backend_up\{.*backend="app-2".*\} 1/m);
     assert.match(texts.get('gateway') ?? '', /^stickshift_gateway_moves_total\{.*reason="drain".*\} [1-9]/m);
-    await eventually('the agents own sessions', () =>
-      [...texts].some(([, text]) => /^stickshift_agent_sessions(\{.*\})? [1-9]/m.test(text)),
-    );
+    await eventually('the agents own sessions', async () => {
+      const now = await Promise.all(urls.map(metricsAt));
+      return now.some((text) => /^stickshift_agent_sessions(\{.*\})? [1-9]/m.test(text));
+    });
   });
 
   async function metricsAt(url: string): Promise<string> {

@@ -78,7 +78,7 @@ describe('the installation of compose.yaml', composeRequirement, () => {
   }
 
   test('keeps every cart when app-1 and its agent are killed', async () => {
-    const carts = await fillCarts('before', 18);
+    const carts = await fillCarts('before', 30);
     const onVictim = carts.filter((shopper) => shopper.server === 'app-1');
     assert.ok(onVictim.length > 0, 'app-1 holds carts');
 
@@ -100,7 +100,7 @@ describe('the installation of compose.yaml', composeRequirement, () => {
     await eventually('app-1 takes clients', async () => {
       return (await backends()).some(({ id, accepting }) => id === 'app-1' && accepting);
     });
-    const newcomers = await fillCarts('after', 12);
+    const newcomers = await fillCarts('after', 30);
     assert.ok(newcomers.some((shopper) => shopper.server === 'app-1'));
     for (const shopper of shoppers) assert.deepEqual(await shopper.audit(), [], shopper.name);
   });

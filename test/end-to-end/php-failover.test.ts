@@ -307,7 +307,7 @@ describe('a PHP shop with its sessions in files', phpRequired(), () => {
         ids,
       );
       assert.deepEqual(other.sessionIds().sort(), ids.toSorted());
-      assert.equal((await site.status(other)).agent.state, 'ok');
+      await eventually('its agent answers', async () => (await site.status(other)).agent.state === 'ok');
     });
 
     test(`${mode}: PHP alone dies, and its agent hands the sessions over`, async (t) => {

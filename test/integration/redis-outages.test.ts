@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { Redis } from 'ioredis';
+import { findPorts } from '../../demo/ports.ts';
 import {
   aCommit,
   anAnnouncement,
@@ -19,7 +18,7 @@ import { cleanups, failure, open, SHORT, works } from '../services/redis-store-u
 
 describe('a Redis that cannot be reached', () => {
   test('rejects every operation as unreachable, at once and safe to send again', async () => {
-    const store = await open(`redis://127.0.0.1:${await closedPort()}`);
+    const store = await open(`redis://127.0.0.1:${(await findPorts(1))[0]}`);
     const me = { owner: 'app-1', epoch: 1 };
     const operations = [
       () => store.lookup(newKey()),
@@ -55,7 +54,7 @@ describe('a Redis that cannot be reached', () => {
   });
 
   test('says so of a closed store', async () => {
-    const { store, close } = await openRedisStore(`redis://127.0.0.1:${await closedPort()}`);
+    const { store, close } = await openRedisStore(`redis://127.0.0.1:${(await findPorts(1))[0]}`);
     await close();
     assert.equal((await failure(store.lookup(newKey()))).code, 'STORE_UNREACHABLE');
   });
@@ -125,14 +124,3 @@ describe('a Redis that fails', { ...localRedisRequirement() }, () => {
     assert.equal((await store.lookup(key))?.seq, 1);
   });
 });
-
-/** A port on which nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return address.port;
-}

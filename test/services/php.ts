@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { findPorts } from '../../demo/ports.ts';
 import { eventually } from './eventually.ts';
 import { requirement } from './requirement.ts';
 
@@ -79,7 +79,7 @@ export async function startPhpServer(
   settings: readonly string[],
   script: string,
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
-  const port = await freePort();
+  const [port = 0] = await findPorts(1);
   const server = spawn('php', [...settings, '-S', `127.0.0.1:${port}`, script], { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;
   const exited = once(server, 'exit');
@@ -99,14 +99,4 @@ export async function startPhpServer(
     throw error;
   }
   return { url, stop };
-}
-
-/** PHP does not tell which port it was given, so it cannot be asked to choose one. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { findPorts } from '../../demo/ports.ts';
 import { eventually } from './eventually.ts';
 import { type LocalRedis, startLocalRedis } from './redis-process.ts';
 
@@ -13,10 +14,12 @@ export interface RedisCluster {
 
 export async function startRedisCluster(): Promise<RedisCluster> {
   const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '5000'];
-  const nodes = await Promise.all([0, 1, 2].map(() => startLocalRedis({ args })));
+  const buses = await findPorts(3);
+  const nodes = await Promise.all(
+    buses.map((bus) => startLocalRedis({ args: [...args, '--cluster-port', String(bus)] })),
+  );
   const clients = nodes.map((node) => new Redis(node.url, { commandTimeout: 5_000 }));
   try {
-    const ports = nodes.map((node) => node.port);
     await Promise.all(
       clients.map(async (client, index) => {
         const first = Math.ceil((SLOTS * index) / nodes.length);
@@ -26,7 +29,9 @@ export async function startRedisCluster(): Promise<RedisCluster> {
         await client.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
       }),
     );
-    for (const port of ports) await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port);
+    for (const [index, { port }] of nodes.entries()) {
+      await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', port, buses[index] ?? 0);
+    }
     for (const client of clients) {
       await eventually('every node sees the whole cluster', async () => {
         const info = String(await client.call('CLUSTER', 'INFO'));

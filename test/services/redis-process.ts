@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findPorts } from '../../demo/ports.ts';
 
 const START_BOUND_MS = 20_000;
 
@@ -45,7 +45,7 @@ export function hasLocalRedis(): boolean {
 
 export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<LocalRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'stickshift-redis-'));
-  const port = await freePort();
+  const [port = 0] = await findPorts(1);
   const listen = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory];
   const args =
     options.sentinel === undefined
@@ -114,17 +114,4 @@ function launch(args: readonly string[]): Promise<ChildProcess> {
     server.once('exit', onExit);
     server.once('error', (error) => failed(error.message));
   });
-}
-
-/** A free port whose cluster bus, 10 000 above, is a valid port too. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const probe = createServer().listen(0, '127.0.0.1');
-    await once(probe, 'listening');
-    const address = probe.address();
-    probe.close();
-    await once(probe, 'close');
-    if (address !== null && typeof address === 'object' && address.port + 10_000 <= 65_535)
-      return address.port;
-  }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
 import { pino } from 'pino';
+import { findPorts } from '../../../demo/ports.ts';
 import { StickshiftError } from '../../../protocol/errors.ts';
 import { RecordingListener } from '../../../test/contract/session-source/recording-listener.ts';
 import { eventually } from '../../../test/services/eventually.ts';
@@ -31,16 +31,6 @@ async function started(t: TestContext, options: Partial<ExpressSourceOptions> = 
   await source.start(listener);
   t.after(() => source.stop());
   return { source, listener, address: { path } };
-}
-
-/** A TCP port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 describe('where an express source listens', () => {
@@ -85,7 +75,7 @@ describe('where an express source listens', () => {
   });
 
   test('over TCP only the agent token opens the door', async (t) => {
-    const port = await freePort();
+    const [port = 0] = await findPorts(1);
     const source = sourceAt(`127.0.0.1:${port}`);
     const listener = new RecordingListener();
     await source.start(listener);

@@ -59,6 +59,14 @@ async function started(t: TestContext, { limits, before, ...config }: Setup = {}
   return { source, listener, directory, file, write };
 }
 
+/** Puts a directory in place that holds a file from its first moment: the source may read it at any. */
+async function comes(directory: string, name: string, text: string): Promise<void> {
+  const aside = `${directory}-aside`;
+  await mkdir(aside);
+  await writeFile(join(aside, name), text);
+  await rename(aside, directory);
+}
+
 /** Makes a file look as if it had last been used `ms` ago. */
 async function age(path: string, ms: number): Promise<void> {
   const then = new Date(Date.now() - ms);
@@ -94,8 +102,7 @@ describe('the directory of session files', () => {
     });
     await assert.rejects(source.list(), { ...failed, message: /ENOENT/ });
     await assert.rejects(source.install('a', { data: Buffer.from('x'), idleAt: Date.now() }), failed);
-    await mkdir(directory);
-    await writeFile(join(directory, 'sess_a'), 'x');
+    await comes(directory, 'sess_a', 'x');
     await listener.heardTimes('attached', 1);
     assert.deepEqual(await source.list(), ['a']);
   });
@@ -107,8 +114,7 @@ describe('the directory of session files', () => {
     await rename(directory, `${directory}-away`);
     await listener.heardTimes('detached', 1);
     await assert.rejects(source.capture('a'), failed);
-    await mkdir(directory);
-    await write('b', 'two');
+    await comes(directory, 'sess_b', 'two');
     await listener.heardTimes('attached', 2);
     assert.deepEqual(await source.list(), ['b']);
     await write('c', 'three');

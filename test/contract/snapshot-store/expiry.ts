@@ -6,7 +6,7 @@ import { eventually } from '../../services/eventually.ts';
 import { aCommit, aRecord, inAnHour, inHours, newKey, type StoreUnderTest } from './sample-records.ts';
 
 /** Long enough for a test to see the record, short enough to wait for its end. */
-const SOON_MS = 400;
+const SOON_MS = 1_000;
 
 export function expiry(store: StoreUnderTest): void {
   describe('expiry', () => {
