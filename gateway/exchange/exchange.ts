@@ -78,8 +78,10 @@ function attempt(
     let answered = false;
     const request = httpRequest(url, { method, headers, agent });
 
+    let lastLook: NodeJS.Immediate | undefined;
     const settle = () => {
       clearTimeout(timer);
+      clearImmediate(lastLook);
       signal?.removeEventListener('abort', abort);
     };
     // A request that still waits for a connection tells nobody that it was destroyed: so reject first.
@@ -93,7 +95,7 @@ function attempt(
       fail(new ExchangeFailure(kindOf(cause, connecting), cause.message, { stale, cause }));
     };
     const abort = () => fail(new ExchangeFailure('late', 'given up by the caller'));
-    const timer = setTimeout(() => {
+    const late = () => {
       const what = connecting ? 'no connection' : 'no answer';
       fail(
         new ExchangeFailure(
@@ -101,6 +103,10 @@ function attempt(
           `${what} within ${Math.round(timeoutMs)} ms`,
         ),
       );
+    };
+    // A process that stood still runs its timers first. An answer that has come meanwhile is read before it is missed.
+    const timer = setTimeout(() => {
+      lastLook = setImmediate(late);
     }, timeoutMs);
 
     signal?.addEventListener('abort', abort);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { standStill } from '../../test/services/stand-still.ts';
 import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
 import { journalDirectory, openJournal } from '../testing/journal-under-test.ts';
 import { LeaseHolder } from '../testing/lease-holder.ts';
@@ -142,9 +143,7 @@ test('a session that is taken over while it is being adopted does not stay', asy
 });
 
 /** Longer than somebody may be silent without being taken for lost. */
-function standStill(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100);
-}
+const LONG_MS = 1_100;
 
 test('an agent that stood still vouches for none of its sessions before it has heard the store again', async () => {
   const { journal } = await openJournal(journalDirectory());
@@ -159,7 +158,7 @@ test('an agent that stood still vouches for none of its sessions before it has h
   ]);
   assert.equal((await agent.adopt('bob', 1)).outcome, 'found', 'it has missed nothing yet');
 
-  standStill();
+  standStill(LONG_MS);
   for (const id of ['alice', 'bob']) source.write(id, 'three pears');
   for (const id of ['alice', 'bob']) {
     assert.deepEqual(await agent.adopt(id, 1), { outcome: 'unknown', code: 'STORE_UNREACHABLE' });
@@ -190,7 +189,7 @@ test('an agent that stood still acknowledges nothing from its journal as long as
   const { journal } = await openJournal(journalDirectory());
   const { agent, source, store } = await scene(['alice'], { journal });
   const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
-  standStill();
+  standStill(LONG_MS);
   // What tells it of takeovers is there, so it knows that there has been none; what commits is not.
   store.fault = (operation) => (operation === 'commit' ? 'unreachable' : 'none');
   await until(() => !agent.taken.mayInclude(keyOf('alice')));

@@ -4,6 +4,7 @@ import { head } from '../corpus/hostile-request.ts';
 import { GatewayUnderTest } from '../services/gateway-under-test.ts';
 import { RawClient } from '../services/raw-client.ts';
 import { plainAnswer } from '../services/recording-backend.ts';
+import { standStill } from '../services/stand-still.ts';
 
 const post = (length: number) => head('POST /here HTTP/1.1', 'Host: app.test', `Content-Length: ${length}`);
 
@@ -84,21 +85,17 @@ describe('a client that does not finish', () => {
       underTest.backend.connections.some(({ bytes }) => bytes.includes('th')),
     );
     client.send('e');
-    standStill();
+    // For longer than a client may pause.
+    standStill(500);
     await new Promise((resolve) => setImmediate(resolve));
     client.send('re');
-    standStill();
+    standStill(500);
     await client.answered(1);
     assert.deepEqual(statuses(client), [200]);
     assert.equal(underTest.backend.requests[0]?.body, 'there');
     client.destroy();
   });
 });
-
-/** For longer than a client may pause, which is in this process as well and has sent what it wanted before. */
-function standStill(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
-}
 
 test('every request that took too long to arrive is in the log', () => {
   const late = underTest.log.lines.filter(
