@@ -1,32 +1,21 @@
 import type { SessionCommit } from '../../protocol/agent-api.ts';
-import { asStickshiftError } from '../../protocol/errors.ts';
 import type { SessionKey } from '../../protocol/session-key.ts';
-import type { Commit, CommitResult, SnapshotStore } from '../../store/snapshot-store.ts';
+import type { Commit, CommitResult } from '../../store/snapshot-store.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { Forgetter } from '../ownership/forgetter.ts';
 import type { OwnedSession } from '../ownership/owned-session.ts';
-import type { OwnedSessions } from '../ownership/owned-sessions.ts';
 import type { RecentLosses } from '../ownership/recent-losses.ts';
 import type { SessionQueue } from '../ownership/session-queue.ts';
 import type { Logouts } from '../replicator/logouts.ts';
-import type { StoreHealth } from '../replicator/store-health.ts';
-import type { Tombstones } from '../reseed/tombstones.ts';
-import { sealingOf } from '../snapshot/envelope.ts';
 import { REPLACEMENT_TIMES, Replacement, type ReplacementTimes } from './replacement.ts';
+import { SuccessorCommits, type SuccessorCommitsParts } from './successor-commits.ts';
 
-export interface ReplacementsParts {
-  readonly backend: string;
-  readonly store: SnapshotStore;
-  readonly health: StoreHealth;
-  readonly owned: OwnedSessions;
+export interface ReplacementsParts extends SuccessorCommitsParts {
   readonly queue: SessionQueue;
   readonly losses: RecentLosses;
   readonly forgetter: Forgetter;
   readonly leases: Leases;
-  readonly tombstones: Tombstones;
   readonly logouts: Logouts;
-  /** How long a tombstone stands, at least, milliseconds. */
-  readonly tombstoneMs: number;
   /** Most that may be under way at once; beyond it an old ID is retired at once, before its successor stands. */
   readonly limit: number;
   /** Has a session that the app wrote committed, and looked after if it is a new one. */
@@ -47,6 +36,7 @@ export interface ReplacementsParts {
 export class Replacements {
   readonly #parts: ReplacementsParts;
   readonly #times: ReplacementTimes;
+  readonly #commits: SuccessorCommits;
   /** By every ID that is not to be used any more. */
   readonly #byOld = new Map<string, Replacement>();
   readonly #bySuccessor = new Map<string, Replacement>();
@@ -54,6 +44,10 @@ export class Replacements {
   constructor(parts: ReplacementsParts) {
     this.#parts = parts;
     this.#times = parts.replacementTimes ?? REPLACEMENT_TIMES;
+    this.#commits = new SuccessorCommits(parts, {
+      retired: (replacement, successor) => this.#retired(replacement, successor),
+      advanced: (replacement, standing, standingKey) => this.#advance(replacement, standing, standingKey),
+    });
   }
 
   get size(): number {
@@ -186,7 +180,7 @@ export class Replacements {
     if (!owned.isCurrent(session)) return Promise.resolve({ outcome: 'ended' });
     const replacement = this.#bySuccessor.get(session.id);
     // In turn with whatever else is done to the old record.
-    return replacement && queue.run(replacement.old, () => this.#write(replacement, session, commit));
+    return replacement && queue.run(replacement.old, () => this.#commits.write(replacement, session, commit));
   }
 
   #add(old: string, successor: string): Replacement {
@@ -254,82 +248,6 @@ export class Replacements {
       default:
         this.#giveUp(replacement);
     }
-  }
-
-  async #write(replacement: Replacement, session: OwnedSession, commit: Commit): Promise<CommitResult> {
-    const { store, health } = this.#parts;
-    // Or while it waited its turn.
-    if (replacement.successor !== session.id) return { outcome: 'ended' };
-    // Logged out while this waited its turn: the new session is one of its own.
-    if (replacement.state === 'over') return health.watch(store.commit(session.key, commit));
-    const result = await this.#replace(replacement, session, commit);
-    if (result.outcome !== 'ended') return result;
-    return (await this.#mend(replacement, session, commit)) ?? result;
-  }
-
-  async #replace(replacement: Replacement, session: OwnedSession, commit: Commit): Promise<CommitResult> {
-    const { backend, store, health, owned, tombstones, tombstoneMs } = this.#parts;
-    const { oldKey } = replacement;
-    const old = owned.get(replacement.old);
-    const now = Date.now();
-    const until = now + Math.max(tombstoneMs, old ? old.expiresAt - now : 0);
-    const { owner: _, ...bytes } = commit;
-    const sealing = sealingOf(commit.snapshot);
-    try {
-      const result = await health.watch(
-        store.replace(oldKey, {
-          owner: backend,
-          // 0: the store decides whether it may be ours.
-          epoch: old?.proven ? old.epoch : 0,
-          until,
-          successor: session.key,
-          commit: bytes,
-        }),
-      );
-      if (result.outcome !== 'replaced') return result;
-    } catch (error) {
-      const { code } = asStickshiftError(error);
-      if (code === 'STORE_NOT_REPLICATED') {
-        // It stands. The successor's commit is repeated until enough replicas have it, and with it all that came before.
-        tombstones.stands(oldKey, until);
-        this.#retired(replacement, session);
-      } else if (code !== 'STORE_UNREACHABLE') {
-        replacement.attempts.push({ successor: session.id, successorKey: session.key, sealing });
-      }
-      throw error;
-    }
-    tombstones.stands(oldKey, until);
-    this.#retired(replacement, session);
-    return { outcome: 'committed' };
-  }
-
-  /**
-   * The old ID has a tombstone. Ours, when an earlier attempt went through whose answer was lost; then the session that it
-   * left behind is what goes on. `undefined`: it was logged out by somebody, and so is its successor.
-   */
-  async #mend(
-    replacement: Replacement,
-    session: OwnedSession,
-    commit: Commit,
-  ): Promise<CommitResult | undefined> {
-    const { backend, store, health } = this.#parts;
-    const plain = () => health.watch(store.commit(session.key, commit));
-    if (session.proven) {
-      this.#retired(replacement, session);
-      return plain();
-    }
-    for (const { successor, successorKey, sealing } of replacement.attempts) {
-      const record = await health.watch(store.read(successorKey));
-      if (record?.owner !== backend || record.state !== 'active') continue;
-      if (sealingOf(record.snapshot) !== sealing) continue;
-      if (successor === session.id) {
-        this.#retired(replacement, session);
-        return plain();
-      }
-      this.#advance(replacement, successor, successorKey);
-      return this.#replace(replacement, session, commit);
-    }
-    return undefined;
   }
 
   /** The old ID's tombstone and the successor's bytes stand. */
