@@ -6,7 +6,7 @@ import { addBackendStateCommands } from './commands/backend-state.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addGatewayCommand } from './commands/gateway.ts';
-import { addSessionCommand } from './commands/session.ts';
+import { addSessionCommand, withIdBehindOptions } from './commands/session.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { errorText } from './error-text.ts';
 import { CommandError, EXIT } from './exit-status.ts';
@@ -29,7 +29,8 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     status = result;
   };
   try {
-    await createProgram({ terminal, version, finish }).parseAsync([...args], { from: 'user' });
+    const program = createProgram({ terminal, version, finish });
+    await program.parseAsync([...withIdBehindOptions(args)], { from: 'user' });
     return status;
   } catch (error) {
     return report(error, terminal);

@@ -46,6 +46,24 @@ Expires      in 23 min
     assert.deepEqual(request?.body, { session: 's:abc.def' });
   });
 
+  test('takes an ID that begins with a dash for an ID, and nothing else', async () => {
+    await using gateway = await startScriptedGateway(() => [200, record]);
+    const lookUp = async (...args: string[]) => {
+      const terminal = new RecordingTerminal();
+      return [await runCli(['session', '--admin', gateway.url, ...args], terminal), terminal.stderr] as const;
+    };
+    const ids = ['-7KpGQkeR2YujxdDIrhwNkIiYUlNFIQglm8Sg849h4Y', `-h${'x'.repeat(30)}`, `-V${'x'.repeat(30)}`];
+    for (const id of ids) {
+      for (const args of [[id], [id, '--json'], ['--pool', 'shop', id], ['--', id]]) {
+        assert.deepEqual(await lookUp(...args), [0, '']);
+        assert.partialDeepStrictEqual(gateway.requests.at(-1), { body: { session: id } });
+      }
+    }
+    const [status, message] = await lookUp('--jsno', 'abc');
+    assert.equal(status, 2);
+    assert.match(message, /unknown option '--jsno'/);
+  });
+
   test('ends with status 1 when the store has no record', async () => {
     await using gateway = await startScriptedGateway(() => [404, refusal('NOT_FOUND', 'no record')]);
     const terminal = new RecordingTerminal();

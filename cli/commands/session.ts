@@ -8,6 +8,16 @@ import { readableDuration, readableSize } from '../readable.ts';
 const ABSENT =
   'The store has no record of this session: it expired, was never saved, or the ID is another one.';
 
+/** Longer than any option. Session keys and most session IDs have an alphabet with a dash, and one of 64 begins with it. */
+const DASHED_ID = /^-[\w,-]{20,}$/;
+
+/** A command line in which a session ID that looks like options is none. */
+export function withIdBehindOptions(args: readonly string[]): readonly string[] {
+  if (args[0] !== 'session' || args.includes('--')) return args;
+  const index = args.findIndex((arg) => DASHED_ID.test(arg));
+  return index === -1 ? args : [...args.toSpliced(index, 1), '--', ...args.slice(index, index + 1)];
+}
+
 export function addSessionCommand(program: Command, context: CommandContext): void {
   const { terminal } = context;
   withAdminOptions(program.command('session'))
