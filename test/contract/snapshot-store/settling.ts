@@ -9,9 +9,9 @@ export function settling(first: StoreUnderTest, second: StoreUnderTest): void {
     test('is prolonged for everybody, and ends', async () => {
       let begun = 0;
       const stop = second().onSettling(() => begun++);
-      await first().prolongSettling(9_000);
+      await first().prolongSettling(6_000);
       const remaining = first().settlingMs;
-      assert.ok(remaining > 0 && remaining <= 9_000);
+      assert.ok(remaining > 0 && remaining <= 6_000);
       await eventually('the other process knows', () => second().settlingMs > 0);
       await first().prolongSettling(1);
       assert.ok(first().settlingMs > 1_000, 'never shortened');
