@@ -34,6 +34,22 @@ describe('stickshift config check', () => {
     assert.equal(terminal.stderr, '');
   });
 
+  test('shows no password, whatever it is made of and wherever it stands', async () => {
+    const urls = {
+      'redis://:hunter2/a?b@redis:6379/3': 'redis://***@redis:6379/3',
+      'redis+sentinel://u:hunter2@one,two/shop?sentinelPassword=hunter2&db=1':
+        'redis+sentinel://***@one,two/shop',
+      'sqlite:here@there?.sqlite': 'sqlite:here@there?.sqlite',
+    };
+    for (const [url, shown] of Object.entries(urls)) {
+      const terminal = new RecordingTerminal({ env: {} });
+      const path = file('store.yaml', `${secret}store: { url: "${url}" }\n${pools}`);
+      assert.equal(await runCli(['config', 'check', path], terminal), 0);
+      assert.ok(terminal.stdout.split('\n').includes(`  Store        ${shown}`), terminal.stdout);
+      assert.doesNotMatch(terminal.stdout, /hunter2/);
+    }
+  });
+
   test('warns of a file without pools, with which no gateway starts, and ends with status 0', async () => {
     const empty = file('empty.yaml', secret);
     const message = 'no pool is configured; a gateway will not start with this file';

@@ -127,6 +127,7 @@ function summary(
   return `${file} is valid.\n${lines.map(([name, value]) => `  ${name.padEnd(12)} ${value}\n`).join('')}`;
 }
 
+/** A password may hold what ends one elsewhere, up to the last @; that of sentinels is a parameter. */
 function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^/]*@/, '//***@');
+  return url.startsWith('sqlite:') ? url : url.replace(/\/\/.*@/, '//***@').replace(/\?.*/, '');
 }
