@@ -149,6 +149,15 @@ describe('settings that contradict each other', () => {
     ]);
   });
 
+  test('none, where names that have dots only look alike', () => {
+    const agents = { one: agent('a', { backend: 'b.c' }), two: agent('a.b', { backend: 'c' }) };
+    const pools = { a: pool('b.c'), 'a.b': pool('c') };
+    assert.deepEqual(
+      contradictions({ pools, agents }).filter((message) => message.includes('stands beside')),
+      [],
+    );
+  });
+
   test('replicas of a store that has none', () => {
     const replicated = { shop: pool('app-1', { durability: 'replica' }) };
     assert.match(contradictions({ pools: replicated })[0] ?? '', /^pools\.shop\.durability: "replica" needs/);

@@ -150,7 +150,7 @@ function* agentChecks({ agents, pools }: Config): Generator<Contradiction> {
       };
       continue;
     }
-    const other = claim(served, `${agent.pool}.${backend}`, name);
+    const other = claim(served, JSON.stringify([agent.pool, backend]), name);
     if (other) yield { path, message: `agent "${other}" stands beside backend "${backend}" already` };
   }
 }

@@ -37,7 +37,9 @@ function explain(issue: Issue, context: IssueContext): Problem[] {
     return [{ ...problem, message: issue.issues.map(({ message }) => message).join('; ') }];
   }
   const setting = settingAt(tree, path);
-  const unit = setting?.kind === 'value' ? UNIT_EXPECTATIONS[setting.type] : undefined;
+  // What is custom, such as a limit, says itself what was expected.
+  const hasUnit = setting?.kind === 'value' && issue.code !== 'custom';
+  const unit = hasUnit ? UNIT_EXPECTATIONS[setting.type] : undefined;
   const expected = unit ?? expectation(issue);
   if (value === undefined) return [{ ...problem, message: `is missing; ${expected}` }];
   const found = isSecret(path, tree) || issue.code === 'custom' ? '' : `, got ${shown(value)}`;

@@ -127,6 +127,16 @@ agents:
     ]);
   });
 
+  test('has waits refused that no timer keeps, and those of nothing where that would mean two things', () => {
+    const waits =
+      'gateway: { timeouts: { firstByte: 0s, move: 30d, hold: 90s, keepAlive: 0s, shutdown: 0s } }\n';
+    assert.deepEqual(problemsOf(`${SECRET}${waits}`), [
+      'stickshift.yaml:2:24  gateway.timeouts.firstByte: expected more than 0s and 24d at most',
+      'stickshift.yaml:2:39  gateway.timeouts.move: expected more than 0s and 24d at most',
+      'stickshift.yaml:2:50  gateway.timeouts.hold: expected more than 0s and 60s at most',
+    ]);
+  });
+
   test('has text advised to be quoted where YAML reads a number', () => {
     assert.deepEqual(problemsOf('secret: 0123456789\n'), [
       'stickshift.yaml:1:1  secret: expected text; put it in quotes',

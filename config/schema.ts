@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { splitAddress } from './listen-address.ts';
 import { settingFacts } from './setting-facts.ts';
-import { duration, optionalDuration, size } from './units.ts';
+import { duration, optionalDuration, size, wait } from './units.ts';
 
 const name = z
   .string()
@@ -48,8 +48,8 @@ const storeSchema = z
       .register(settingFacts, { secret: true })
       .default('sqlite:.stickshift/sessions.sqlite')
       .describe('Where snapshots are kept. Gateways and agents of one installation share it.'),
-    commandTimeout: duration('500ms').describe('How long one store command may take.'),
-    settle: duration('5s').describe(
+    commandTimeout: wait('500ms').describe('How long one store command may take.'),
+    settle: wait('5s', { mayBeZero: true }).describe(
       'After the store was restarted, failed over or lost data, how long no session is taken over, so that owners can write again what it forgot.',
     ),
     encryption: z
@@ -149,18 +149,22 @@ const gatewaySchema = z
     affinity: affinitySchema,
     timeouts: z
       .strictObject({
-        head: duration('10s').describe('A client must have sent its request head by then.'),
-        body: duration('30s').describe('Longest pause while a request body arrives.'),
-        connect: duration('1s').describe('Connecting to a backend.'),
-        firstByte: duration('60s').describe('From the end of the request to the first byte of the answer.'),
-        idle: duration('60s').describe(
+        head: wait('10s').describe('A client must have sent its request head by then.'),
+        body: wait('30s').describe('Longest pause while a request body arrives.'),
+        connect: wait('1s').describe('Connecting to a backend.'),
+        firstByte: wait('60s').describe('From the end of the request to the first byte of the answer.'),
+        idle: wait('60s').describe(
           'Longest pause within an answer (WebSockets and event streams are exempt).',
         ),
-        keepAlive: duration('75s').describe('How long an idle client connection stays open.'),
-        agent: duration('2s').describe('One call of an agent, apart from held commits.'),
-        hold: duration('5s').describe('How long a response may be held for its commit.'),
-        move: duration('5s').describe('How long a request waits for its session to be moved.'),
-        shutdown: duration('30s').describe('After SIGTERM, how long requests in flight may take.'),
+        keepAlive: wait('75s', { mayBeZero: true }).describe(
+          'How long an idle client connection stays open.',
+        ),
+        agent: wait('2s').describe('One call of an agent, apart from held commits.'),
+        hold: wait('5s', { atMost: '60s' }).describe('How long a response may be held for its commit.'),
+        move: wait('5s').describe('How long a request waits for its session to be moved.'),
+        shutdown: wait('30s', { mayBeZero: true }).describe(
+          'After SIGTERM, how long requests in flight may take.',
+        ),
       })
       .prefault({}),
     limits: z
@@ -177,7 +181,7 @@ const gatewaySchema = z
       .prefault({}),
     drain: z
       .strictObject({
-        deadline: duration('60s').describe(
+        deadline: wait('60s', { mayBeZero: true }).describe(
           'After it, requests and WebSockets still on a draining backend are closed.',
         ),
       })
@@ -235,8 +239,8 @@ const healthSchema = z
       .startsWith('/')
       .default('/healthz')
       .describe('Path on the app server that answers 2xx or 3xx.'),
-    interval: duration('1s').describe('Pause between two checks.'),
-    timeout: duration('900ms').describe('How long one check may take.'),
+    interval: wait('1s').describe('Pause between two checks.'),
+    timeout: wait('900ms').describe('How long one check may take.'),
     rise: z.number().int().positive().default(2).describe('Good checks in a row before a backend is up.'),
     fall: z.number().int().positive().default(3).describe('Bad checks in a row before a backend is down.'),
   })
@@ -308,7 +312,7 @@ const poolSchema = z.strictObject({
         .positive()
         .default(3)
         .describe('Failed connects or resets in a row before ejection.'),
-      duration: duration('5s').describe('Length of the first ejection; doubles up to a minute.'),
+      duration: wait('5s').describe('Length of the first ejection; doubles up to a minute.'),
     })
     .prefault({})
     .describe('Passive health: what requests themselves tell.'),
@@ -362,7 +366,7 @@ const filesSourceSchema = z.strictObject({
     .describe(
       'Owner of session files that the agent creates, uid:gid. Default: that of the files in the directory, else of the directory.',
     ),
-  scanInterval: duration('30s').describe(
+  scanInterval: wait('30s').describe(
     'How often the directory is read whole, in case a watch event was missed.',
   ),
 });

@@ -34,6 +34,29 @@ export function duration(fallback: string) {
     .transform((text) => parseDuration(text) as number);
 }
 
+/** Longest that a timer waits: what is longer would be over after a millisecond. */
+const LONGEST_WAIT = '24d';
+
+interface WaitLimits {
+  /** Longest, with its unit. Default: `24d`. */
+  readonly atMost?: string;
+  /** 0 has a meaning. Otherwise it is refused: some would take it for no limit, and others for no time at all. */
+  readonly mayBeZero?: boolean;
+}
+
+/** A duration with a unit that something waits for; its output is milliseconds. */
+export function wait(fallback: string, { atMost = LONGEST_WAIT, mayBeZero = false }: WaitLimits = {}) {
+  const most = parseDuration(atMost) as number;
+  const fits = (text: string) => {
+    const ms = parseDuration(text) ?? most;
+    return ms <= most && (ms > 0 || mayBeZero);
+  };
+  return durationText()
+    .refine(fits, { error: `expected ${mayBeZero ? '' : 'more than 0s and '}${atMost} at most` })
+    .default(fallback)
+    .transform((text) => parseDuration(text) as number);
+}
+
 /** A duration that may be left out; its output is milliseconds or undefined. */
 export function optionalDuration() {
   return durationText()
