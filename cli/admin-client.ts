@@ -1,3 +1,6 @@
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { text } from 'node:stream/consumers';
 import {
   ADMIN_API,
   type ApiErrorBody,
@@ -81,16 +84,16 @@ export class AdminClient {
     looksRight: (answer: object) => boolean,
     body?: object,
   ): Promise<object> {
-    const { response, text } = await this.#send(method, path, body);
+    const { status, text } = await this.#send(method, path, body);
     const answer = parseJson(text);
-    if (response.ok) {
+    if (status >= 200 && status < 300) {
       if (isObject(answer) && looksRight(answer)) return answer;
-      throw this.#noGateway(response.status);
+      throw this.#noGateway(status);
     }
     const refusal = refusalIn(answer);
     // Others, such as agents, refuse in the same words.
     const isUnsure = refusal?.code === 'UNAUTHORIZED' || refusal?.code === 'NOT_FOUND';
-    if (!refusal || (isUnsure && !(await this.#isGateway()))) throw this.#noGateway(response.status);
+    if (!refusal || (isUnsure && !(await this.#isGateway()))) throw this.#noGateway(status);
     if (refusal.code !== 'UNAUTHORIZED') throw new GatewayRefusal(refusal);
     throw new CommandError(
       this.#token === undefined
@@ -111,18 +114,13 @@ export class AdminClient {
     );
   }
 
-  async #send(method: string, path: string, body?: object): Promise<{ response: Response; text: string }> {
+  async #send(method: string, path: string, body?: object): Promise<Answer> {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     if (body) headers['content-type'] = 'application/json';
+    const options = { method, headers, signal: AbortSignal.timeout(this.#timeoutMs) };
     try {
-      const response = await fetch(new URL(path, this.url), {
-        method,
-        headers,
-        ...(body && { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(this.#timeoutMs),
-      });
-      return { response, text: await response.text() };
+      return await send(new URL(path, this.url), options, body && JSON.stringify(body));
     } catch (error) {
       throw new CommandError(
         `No gateway answers at ${this.url} (${reasonOf(error)}). Is it running? ` +
@@ -131,6 +129,24 @@ export class AdminClient {
       );
     }
   }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Not by fetch, which keeps away from ports that browsers keep away from, such as 10080. */
+function send(url: URL, options: RequestOptions, body: string | undefined): Promise<Answer> {
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    request(url, options, (response) => {
+      const status = response.statusCode ?? 0;
+      text(response).then((whole) => resolve({ status, text: whole }), reject);
+    })
+      .on('error', reject)
+      .end(body);
+  });
 }
 
 type Refusal = Pick<ApiErrorBody['error'], 'code' | 'message'>;
@@ -158,9 +174,7 @@ function isObject(value: unknown): value is object {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return 'no answer in time';
-  // fetch says "fetch failed" and hides why one level down.
   const { cause } = error;
-  if (cause instanceof Error && 'code' in cause) return String(cause.code);
-  return cause instanceof Error ? cause.message : error.message;
+  if (cause instanceof Error && cause.name === 'TimeoutError') return 'no answer in time';
+  return 'code' in error ? String(error.code) : error.message;
 }

@@ -50,9 +50,17 @@ Expires      in 23 min
     await using gateway = await startScriptedGateway(() => [200, record]);
     const lookUp = async (...args: string[]) => {
       const terminal = new RecordingTerminal();
-      return [await runCli(['session', '--admin', gateway.url, ...args], terminal), terminal.stderr] as const;
+      return [
+        await runCli(['session', `--admin=${gateway.url}`, ...args], terminal),
+        terminal.stderr,
+      ] as const;
     };
-    const ids = ['-7KpGQkeR2YujxdDIrhwNkIiYUlNFIQglm8Sg849h4Y', `-h${'x'.repeat(30)}`, `-V${'x'.repeat(30)}`];
+    const ids = [
+      '-of.a~Java-app+with_padding==.node1',
+      '-7KpGQkeR2YujxdDIrhwNkIiYUlNFIQglm8Sg849h4Y',
+      `-h${'x'.repeat(30)}`,
+      `-V${'x'.repeat(30)}`,
+    ];
     for (const id of ids) {
       for (const args of [[id], [id, '--json'], ['--pool', 'shop', id], ['--', id]]) {
         assert.deepEqual(await lookUp(...args), [0, '']);

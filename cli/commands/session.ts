@@ -9,7 +9,7 @@ const ABSENT =
   'The store has no record of this session: it expired, was never saved, or the ID is another one.';
 
 /** Longer than any option. Session keys and most session IDs have an alphabet with a dash, and one of 64 begins with it. */
-const DASHED_ID = /^-[\w,-]{20,}$/;
+const DASHED_ID = /^-(?!-[a-z]+(-[a-z]+)*=)[\x21-\x7e]{20,}$/;
 
 /** A command line in which a session ID that looks like options is none. */
 export function withIdBehindOptions(args: readonly string[]): readonly string[] {

@@ -7,8 +7,8 @@ import { isAppAlive } from './app-check.ts';
 
 const LONG_MS = 10_000;
 
-async function app(t: TestContext, listener: RequestListener): Promise<URL> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
+async function app(t: TestContext, listener: RequestListener, port = 0): Promise<URL> {
+  const server = createServer(listener).listen(port, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
     server.closeAllConnections();
@@ -28,6 +28,14 @@ for (const [status, answers] of [
     assert.equal(await isAppAlive({ url, timeout: LONG_MS }), answers);
   });
 }
+
+test('an app is there on whatever port it listens', async (t) => {
+  // Browsers, and fetch, keep away from all of these.
+  const url = await Promise.any(
+    [10_080, 6_697, 5_061, 4_190].map((port) => app(t, (_, response) => response.end('a page'), port)),
+  );
+  assert.equal(await isAppAlive({ url, timeout: LONG_MS }), true);
+});
 
 test('an app that nobody can connect to, or that says nothing in time, is not there', async (t) => {
   assert.equal(await isAppAlive({ url: new URL('http://127.0.0.1:1/healthz'), timeout: LONG_MS }), false);
