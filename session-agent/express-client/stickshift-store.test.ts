@@ -66,6 +66,20 @@ describe('a store whose agent is there', () => {
     assert.deepEqual(hours, [5, 5, 3, 4, 2]);
   });
 
+  test('a deadline that is none, or out of time, is one that the agent takes', async (t) => {
+    const { agent, store } = await storeAndAgent(t, { ttl: Number.POSITIVE_INFINITY });
+    const cookie = { expires: null, originalMaxAge: null };
+    await store.set('without end', { cookie });
+    await store.set('nor that of the call', {}, Number.POSITIVE_INFINITY);
+    await store.set('no number', { cookie }, Number.NaN);
+    const last = new Date(8.64e15).getTime();
+    const deadlines = agent.all('set').map(({ idleAt }) => idleAt);
+    assert.deepEqual(deadlines, [last, last, last]);
+    assert.ok(await store.get('without end'));
+    await store.touch('no number', { cookie: { expires: new Date(-1) } });
+    assert.equal((await agent.hears('touch')).idleAt, 0);
+  });
+
   test('an expired session is a miss, and the agent is asked', async (t) => {
     const { agent, store } = await storeAndAgent(t);
     agent.answer = holding({});

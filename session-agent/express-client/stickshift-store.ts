@@ -16,6 +16,8 @@ export { StickshiftStoreError } from './store-error.ts';
 
 const ONE_DAY = 86_400_000;
 const SWEEP_INTERVAL = 60_000;
+/** The last moment that a `Date` can be. */
+const END_OF_TIME = 8_640_000_000_000_000;
 
 export interface StickshiftStoreOptions {
   /** Where the session agent listens: the path of its Unix socket, or host:port. */
@@ -115,7 +117,7 @@ export class StickshiftStore extends EventEmitter {
 
   /** `callback` may be an idle lifetime in milliseconds instead, as koa-session passes it. */
   set(id: string, session: object, callback?: Callback<void> | number, _context?: unknown): Promise<void> {
-    return settle(this.#set(id, session, typeof callback === 'number' ? callback : undefined), callback);
+    return settle(this.#set(id, session, isLifetime(callback) ? callback : undefined), callback);
   }
 
   /** Moves the idle deadline. Waits for nobody. */
@@ -214,7 +216,7 @@ export class StickshiftStore extends EventEmitter {
   }
 
   async #set(id: string, session: object, lifetime: number | undefined): Promise<void> {
-    const idleAt = lifetime === undefined ? this.#idleAt(session) : Date.now() + lifetime;
+    const idleAt = lifetime === undefined ? this.#idleAt(session) : asDeadline(Date.now() + lifetime);
     const held = { data: JSON.stringify(session), idleAt };
     if (this.#isEnding(id)) return this.#refuse(id, held);
     this.#memory.set(id, held);
@@ -338,8 +340,8 @@ export class StickshiftStore extends EventEmitter {
   #idleAt(session: Pick<StoredSession, 'cookie'>): number {
     const { expires, originalMaxAge } = session.cookie ?? {};
     const at = expires ? new Date(expires).getTime() : Number.NaN;
-    if (!Number.isNaN(at)) return at;
-    return Date.now() + (typeof originalMaxAge === 'number' ? originalMaxAge : this.#ttl);
+    if (!Number.isNaN(at)) return asDeadline(at);
+    return asDeadline(Date.now() + (isLifetime(originalMaxAge) ? originalMaxAge : this.#ttl));
   }
 
   #sweep(): void {
@@ -353,6 +355,15 @@ export class StickshiftStore extends EventEmitter {
 }
 
 /** Errors by which the agent says that this process may not keep the session. */
+function isLifetime(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isNaN(value);
+}
+
+/** As the agent takes it: a cookie may have expired before 1970, and some lifetimes are `Infinity`. */
+function asDeadline(at: number): number {
+  return Math.trunc(Math.min(Math.max(at, 0), END_OF_TIME));
+}
+
 function isRefusal(code: string): boolean {
   return code === 'FENCED' || code === 'ENDED';
 }
