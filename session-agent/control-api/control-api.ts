@@ -40,8 +40,8 @@ export interface ControlApiOptions {
   readonly logger: Logger;
 }
 
-/** Longest body of a request, bytes: room for the IDs of some 16 000 busy sessions in one `releaseIdle`. */
-const MAX_BODY = 1024 * 1024;
+/** Longest body of a request, bytes: room for the longest IDs of some 16 000 busy sessions in one `releaseIdle`. */
+const MAX_BODY = 16 * 1024 * 1024;
 
 interface Route {
   readonly method: 'GET' | 'POST';
