@@ -11,7 +11,8 @@ export interface RecordedLog {
 export function recordedLog(): RecordedLog {
   const lines: Record<string, unknown>[] = [];
   const logger = pino(
-    { level: 'debug' },
+    // Without the name of this machine, in which a test may find what it must not.
+    { level: 'debug', base: null },
     {
       write: (line: string) => {
         lines.push(JSON.parse(line));

@@ -132,7 +132,7 @@ describe('stickshift, against a running installation,', () => {
 
     const ready = await json<StateAnswer>('ready', drained);
     assert.deepEqual([ready.adminState, ready.drain], ['ready', undefined]);
-    const newcomers = await Promise.all(Array.from({ length: 12 }, fillCart));
+    const newcomers = await Promise.all(Array.from({ length: 30 }, fillCart));
     assert.ok(newcomers.some(({ server }) => server === drained));
   });
 

@@ -14,9 +14,11 @@ export interface RedisCluster {
 
 export async function startRedisCluster(): Promise<RedisCluster> {
   const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '5000'];
-  const buses = await findPorts(3);
+  // All of them at once, so that none is found twice.
+  const ports = await findPorts(6);
+  const [own, buses] = [ports.slice(0, 3), ports.slice(3)];
   const nodes = await Promise.all(
-    buses.map((bus) => startLocalRedis({ args: [...args, '--cluster-port', String(bus)] })),
+    own.map((port, index) => startLocalRedis({ port, args: [...args, '--cluster-port', `${buses[index]}`] })),
   );
   const clients = nodes.map((node) => new Redis(node.url, { commandTimeout: 5_000 }));
   try {

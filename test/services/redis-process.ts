@@ -27,6 +27,8 @@ export interface LocalRedis {
 }
 
 export interface LocalRedisOptions {
+  /** Default: one that is free. */
+  readonly port?: number;
   /** More arguments of `redis-server`; by default it keeps nothing on disk. */
   readonly args?: readonly string[];
   /** Runs as a sentinel with this configuration file instead, written into its directory. */
@@ -45,7 +47,7 @@ export function hasLocalRedis(): boolean {
 
 export async function startLocalRedis(options: LocalRedisOptions = {}): Promise<LocalRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'stickshift-redis-'));
-  const [port = 0] = await findPorts(1);
+  const [port = 0] = options.port === undefined ? await findPorts(1) : [options.port];
   const listen = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory];
   const args =
     options.sentinel === undefined
