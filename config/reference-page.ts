@@ -22,6 +22,8 @@ The schema is [\`stickshift.schema.json\`](stickshift.schema.json); \`stickshift
 ## Units
 
 Durations have a unit: \`250ms\`, \`30s\`, \`10m\`, \`1.5h\`, \`7d\`. So have sizes: \`512B\`, \`16KiB\`, \`1MiB\`, \`1GiB\`.
+What something waits for is more than \`0s\` and \`24d\` at most (\`timeouts.hold\`: \`60s\`). \`0s\` is taken where it has one meaning:
+\`store.settle\` (not at all), \`timeouts.keepAlive\` (without limit), \`timeouts.shutdown\` and \`drain.deadline\` (at once).
 
 ## Environment
 
