@@ -118,7 +118,9 @@ export class AdminClient {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     if (body) headers['content-type'] = 'application/json';
-    const options = { method, headers, signal: AbortSignal.timeout(this.#timeoutMs) };
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    // A kept connection may be closed just when the next question is sent.
+    const options = { method, headers, agent: false, signal } as const;
     try {
       return await send(new URL(path, this.url), options, body && JSON.stringify(body));
     } catch (error) {
