@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { didYouMean } from './closest.ts';
 import { keyOf, type Origin, type Problem, type SettingPath } from './problems.ts';
-import { MOST_WORKERS } from './schema.ts';
+import { MOST_WORKERS } from './sections/gateway.ts';
 import { keysOf, type Section, settingAt } from './setting-tree.ts';
 
 type Issue = z.core.$ZodIssue;

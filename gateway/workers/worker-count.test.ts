@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MOST_WORKERS } from '../../config/schema.ts';
+import { MOST_WORKERS } from '../../config/sections/gateway.ts';
 import { workerCount } from './worker-count.ts';
 
 test('there are as many workers as the configuration says, or as there are cores', () => {
