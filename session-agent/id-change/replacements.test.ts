@@ -1,37 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { commitAll, keyOf, PATIENCE_MS, startTestAgent, until } from '../testing/agent-under-test.ts';
-import type { Fault, MemoryStore } from '../testing/memory-store.ts';
-
-/** So long that a test in which it runs out fails for it. */
-const NEVER = 600_000;
-const QUIET = { written: NEVER, named: 0, silence: NEVER };
-/** How long a question is asked whose answer is "not known" for as long as one asks. */
-const SHORT_MS = 30;
-
-/** A visitor with a cart, who is about to log in. */
-async function scene(times: Partial<typeof QUIET> = {}) {
-  const idChangeTimes = { replacementTimes: { ...QUIET, ...times }, decisionMs: SHORT_MS };
-  const test = await startTestAgent({ idChangeTimes });
-  const { agent, source, store } = test;
-  source.write('old', 'cart');
-  await commitAll(agent, 'old');
-  const ask = (...ids: string[]) => agent.commit(ids, PATIENCE_MS);
-  const outcomes = async (...ids: string[]) => (await ask(...ids)).map(({ outcome }) => outcome);
-  const state = (id: string) => store.records.get(keyOf(id))?.state;
-  return { ...test, ask, outcomes, state };
-}
-
-const failOnce = (store: MemoryStore, operation: string, fault: Fault) => {
-  store.fault = (called) => {
-    if (called !== operation) return 'none';
-    store.fault = () => 'none';
-    return fault;
-  };
-};
+import { aboutToLogIn, NEVER, QUIET, SHORT_MS } from '../testing/login-under-test.ts';
 
 test('an ID change is one step in the store, taken when the response has ended', async () => {
-  const { source, store, state, outcomes, stored } = await scene();
+  const { source, store, state, outcomes, stored } = await aboutToLogIn();
   const operations: string[] = [];
   store.fault = (operation) => {
     operations.push(operation);
@@ -49,7 +22,7 @@ test('an ID change is one step in the store, taken when the response has ended',
 });
 
 test('a replaced session stays dead: nothing is adopted, found or committed under its ID', async () => {
-  const { agent, source, state, outcomes } = await scene();
+  const { agent, source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   await outcomes('old', 'new');
@@ -63,7 +36,7 @@ test('a replaced session stays dead: nothing is adopted, found or committed unde
 
 for (const beside of ['before', 'after'] as const) {
   test(`a change under the old ID ${beside} its successor stands is refused, and does not hold the login back`, async () => {
-    const { source, outcomes, stored } = await scene();
+    const { source, outcomes, stored } = await aboutToLogIn();
     void source.replace('old', 'new');
     source.write('new', 'cart of Ann');
     if (beside === 'before') source.write('old', 'late');
@@ -77,7 +50,7 @@ for (const beside of ['before', 'after'] as const) {
 }
 
 test('an app that dies before its login is answered leaves the old session as it was', async () => {
-  const { agent, source, store, state, outcomes, stored } = await scene();
+  const { agent, source, store, state, outcomes, stored } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   source.sessions.clear();
@@ -101,7 +74,7 @@ test('an app that dies before its login is answered leaves the old session as it
 });
 
 test('another backend takes the old session over when the app died in the middle of its login', async () => {
-  const one = await scene();
+  const one = await aboutToLogIn();
   void one.source.replace('old', 'new');
   one.source.write('new', 'cart of Ann');
   one.source.listener.detached('killed');
@@ -111,7 +84,7 @@ test('another backend takes the old session over when the app died in the middle
 });
 
 test('a login whose session was taken over meanwhile is fenced, and nothing of it stands', async () => {
-  const { source, store, state, outcomes } = await scene();
+  const { source, store, state, outcomes } = await aboutToLogIn();
   await store.adopt(keyOf('old'), { owner: 'app-2', ifEpoch: 1 });
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
@@ -122,7 +95,7 @@ test('a login whose session was taken over meanwhile is fenced, and nothing of i
 });
 
 test('a request that outlives the move of its session elsewhere cannot log it in here', async () => {
-  const { agent, source, store, state, outcomes } = await scene();
+  const { agent, source, store, state, outcomes } = await aboutToLogIn();
   await store.adopt(keyOf('old'), { owner: 'app-2', ifEpoch: 1 });
   source.write('old', 'cart with tea');
   assert.deepEqual(await outcomes('old'), ['fenced']);
@@ -134,7 +107,7 @@ test('a request that outlives the move of its session elsewhere cannot log it in
 });
 
 test('a request beside a login, which ends first, waits for it', async () => {
-  const { agent, source, state, outcomes } = await scene();
+  const { agent, source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   assert.equal((await agent.commit(['old'], SHORT_MS))[0]?.outcome, 'unknown');
@@ -145,7 +118,7 @@ test('a request beside a login, which ends first, waits for it', async () => {
 });
 
 test('a login in a session that was logged out elsewhere does not bring it back', async () => {
-  const { source, store, state, outcomes } = await scene();
+  const { source, store, state, outcomes } = await aboutToLogIn();
   await store.end(keyOf('old'), { owner: 'app-1', epoch: 1, until: Date.now() + NEVER });
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
@@ -155,7 +128,7 @@ test('a login in a session that was logged out elsewhere does not bring it back'
 });
 
 test('an app that only lost its link for a moment goes on with its login', async () => {
-  const { agent, source, state, outcomes } = await scene();
+  const { agent, source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   source.listener.detached('the link broke');
@@ -168,7 +141,7 @@ test('an app that only lost its link for a moment goes on with its login', async
 });
 
 test('an agent that was restarted in the middle of a login retires the old ID all the same', async () => {
-  const before = await scene();
+  const before = await aboutToLogIn();
   void before.source.replace('old', 'new');
   before.source.write('new', 'cart of Ann');
   const { agent, source } = await startTestAgent({
@@ -188,7 +161,7 @@ test('an agent that was restarted in the middle of a login retires the old ID al
 });
 
 test('a change of ID that an agent is told of again long after does no harm to the session', async () => {
-  const before = await scene();
+  const before = await aboutToLogIn();
   void before.source.replace('old', 'new');
   before.source.write('new', 'cart of Ann');
   await before.outcomes('old', 'new');
@@ -207,44 +180,12 @@ test('a change of ID that an agent is told of again long after does no harm to t
   assert.equal(await stored('new'), 'cart of Ann with tea');
 });
 
-test('while the store is away a login is not known to have worked, and the old session stands', async () => {
-  const { agent, source, store, state, outcomes } = await scene();
-  store.fault = () => 'unreachable';
-  void source.replace('old', 'new');
-  source.write('new', 'cart of Ann');
-  const serve = { mode: 'ack', onStoreDown: 'serve' } as const;
-  const login = await agent.commit(['old', 'new'], SHORT_MS, { durability: serve });
-  assert.deepEqual(
-    login.map(({ outcome }) => outcome),
-    ['unknown', 'unknown'],
-  );
-  assert.equal(state('old'), 'active');
-  store.fault = () => 'none';
-  assert.deepEqual(await outcomes('old', 'new'), ['ended', 'committed']);
-});
-
-for (const fault of ['lost', 'lost-applied', 'lost-late', 'refused', 'unreachable'] as const) {
-  test(`a login whose commit is ${fault} stands in the end, whole`, async () => {
-    const { source, store, state, outcomes, stored } = await scene();
-    failOnce(store, 'replace', fault);
-    void source.replace('old', 'new');
-    source.write('new', 'cart of Ann');
-    assert.deepEqual(await outcomes('old', 'new'), ['ended', 'committed']);
-    store.deliverLate();
-    assert.equal(state('old'), 'ended');
-    assert.equal(await stored('new'), 'cart of Ann');
-    source.write('new', 'cart of Ann with tea');
-    assert.deepEqual(await outcomes('new'), ['committed']);
-    assert.equal(await stored('new'), 'cart of Ann with tea');
-  });
-}
-
 test('in every mode a login waits for both IDs', async () => {
   for (const durability of [
     { mode: 'async', onStoreDown: 'serve' },
     { mode: 'replica', replicas: 1, onStoreDown: 'refuse' },
   ] as const) {
-    const { agent, source, store, state } = await scene();
+    const { agent, source, store, state } = await aboutToLogIn();
     void source.replace('old', 'new');
     source.write('new', 'cart of Ann');
     const login = await agent.commit(['old', 'new'], PATIENCE_MS, { durability });
@@ -257,7 +198,7 @@ test('in every mode a login waits for both IDs', async () => {
 });
 
 test('a new ID under which nothing is kept is an ordinary logout', async () => {
-  const { source, state, outcomes } = await scene();
+  const { source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   assert.deepEqual(await outcomes('old'), ['ended']);
   assert.equal(state('old'), 'ended');
@@ -265,7 +206,7 @@ test('a new ID under which nothing is kept is an ordinary logout', async () => {
 });
 
 test('a response that nobody holds leaves the ID changed before long', async () => {
-  const { source, state } = await scene({ written: 1, silence: 1 });
+  const { source, state } = await aboutToLogIn({ written: 1, silence: 1 });
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   await until(() => state('old') === 'ended' && state('new') === 'active');
@@ -275,7 +216,7 @@ test('a response that nobody holds leaves the ID changed before long', async () 
 });
 
 test('two changes of ID in one request leave the last one', async () => {
-  const { source, state, outcomes, stored } = await scene();
+  const { source, state, outcomes, stored } = await aboutToLogIn();
   void source.replace('old', 'between');
   source.write('between', 'not for long');
   void source.replace('between', 'new');
@@ -288,40 +229,8 @@ test('two changes of ID in one request leave the last one', async () => {
   assert.deepEqual(await outcomes('between'), ['late']);
 });
 
-/** Turns of the event loop between the first commit and the second change of ID: whatever is under way by then. */
-const TURNS = [0, 1, 2, 3, 4, 6, 8];
-for (const fault of ['none', 'lost', 'lost-applied', 'lost-late'] as const) {
-  test(`a second change of ID while the first is being committed (${fault}) leaves the last one alone`, async () => {
-    for (const turns of TURNS) await changeTwice(fault, turns);
-  });
-}
-
-async function changeTwice(fault: Fault, turns: number): Promise<void> {
-  const { agent, source, store, state, outcomes, stored } = await scene();
-  void source.replace('old', 'between');
-  source.write('between', 'not for long');
-  let isSent = false;
-  store.fault = () => {
-    isSent = true;
-    store.fault = () => 'none';
-    return fault;
-  };
-  const first = agent.commit(['old', 'between'], PATIENCE_MS);
-  while (!isSent) await new Promise(setImmediate);
-  for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
-  void source.replace('between', 'new');
-  source.write('new', 'cart of Ann');
-  assert.equal((await outcomes('old', 'new'))[1], 'committed');
-  await first;
-  store.deliverLate();
-  assert.equal(state('old'), 'ended');
-  assert.notEqual(state('between'), 'active');
-  assert.equal(await stored('new'), 'cart of Ann');
-  assert.equal(agent.owned.size, 1);
-}
-
 test('a change of ID after one that stands retires that one in its turn', async () => {
-  const { source, state, outcomes } = await scene();
+  const { source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'between');
   source.write('between', 'cart of Ann');
   await outcomes('old', 'between');
@@ -333,7 +242,7 @@ test('a change of ID after one that stands retires that one in its turn', async 
 
 for (const written of [true, false]) {
   test(`a logout right after a change of ID ends both, ${written ? 'written' : 'nothing written'}`, async () => {
-    const { source, state, outcomes } = await scene();
+    const { source, state, outcomes } = await aboutToLogIn();
     void source.replace('old', 'new');
     if (written) source.write('new', 'cart of Ann');
     await source.logout('new');
@@ -343,7 +252,7 @@ for (const written of [true, false]) {
 }
 
 test('a logout of the old ID by a request beside leaves the new session one of its own', async () => {
-  const { source, state, outcomes } = await scene();
+  const { source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   await source.logout('old');
@@ -352,7 +261,7 @@ test('a logout of the old ID by a request beside leaves the new session one of i
 });
 
 test('two requests that each give the session a new ID both get one', async () => {
-  const { source, state, outcomes } = await scene();
+  const { source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'one');
   void source.replace('old', 'two');
   source.write('one', 'cart of Ann');
@@ -363,7 +272,7 @@ test('two requests that each give the session a new ID both get one', async () =
 });
 
 test('a session goes on as one that exists already', async () => {
-  const { agent, source, state, outcomes, stored } = await scene();
+  const { agent, source, state, outcomes, stored } = await aboutToLogIn();
   source.write('known', 'orders');
   await commitAll(agent, 'known');
   void source.replace('old', 'known');
@@ -374,7 +283,7 @@ test('a session goes on as one that exists already', async () => {
 });
 
 test('an ID that takes the place of itself, or of one that is leaving, is a logout', async () => {
-  const { source, state, outcomes } = await scene();
+  const { source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'old');
   assert.deepEqual(await outcomes('old'), ['ended']);
   source.write('a', 'cart');
@@ -385,7 +294,7 @@ test('an ID that takes the place of itself, or of one that is leaving, is a logo
 });
 
 test('a new session that cannot be saved retires the old one by itself', async () => {
-  const { source, state, outcomes } = await scene();
+  const { source, state, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'x'.repeat(5_000));
   assert.deepEqual(await outcomes('old', 'new'), ['ended', 'unprotected']);
@@ -393,7 +302,7 @@ test('a new session that cannot be saved retires the old one by itself', async (
 });
 
 test('a first login, without a session before, leaves nothing undone', async () => {
-  const { source, outcomes, stored } = await scene();
+  const { source, outcomes, stored } = await aboutToLogIn();
   void source.replace('never saved', 'new');
   source.write('new', 'Ann');
   assert.deepEqual(await outcomes('new'), ['committed']);
@@ -401,7 +310,7 @@ test('a first login, without a session before, leaves nothing undone', async () 
 });
 
 test('who asks for the old session meanwhile waits for the decision', async () => {
-  const { agent, source, outcomes } = await scene();
+  const { agent, source, outcomes } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   await assert.rejects(source.listener.missed('old'), { code: 'SESSION_MOVING' });
@@ -413,7 +322,7 @@ test('who asks for the old session meanwhile waits for the decision', async () =
 });
 
 test('a change that was not saved yet when the ID changed is saved in the old session if the app dies', async () => {
-  const { agent, source, store, stored } = await scene();
+  const { agent, source, store, stored } = await aboutToLogIn();
   store.fault = (operation) => (operation === 'commit' ? 'unreachable' : 'none');
   source.write('old', 'cart with tea');
   const bytes = source.sessions.get('old');
@@ -430,7 +339,7 @@ test('a change that was not saved yet when the ID changed is saved in the old se
 });
 
 test('an agent that stops leaves no change of ID half done', async () => {
-  const { agent, source, state } = await scene();
+  const { agent, source, state } = await aboutToLogIn();
   void source.replace('old', 'new');
   source.write('new', 'cart of Ann');
   source.write('gone', 'cart');
