@@ -128,6 +128,9 @@ agents:
   });
 
   test('has waits refused that no timer keeps, and those of nothing where that would mean two things', () => {
+    assert.deepEqual(problemsOf(`${SECRET}store: { settle: 25d }\n`), [
+      'stickshift.yaml:2:10  store.settle: expected 24d at most',
+    ]);
     const waits =
       'gateway: { timeouts: { firstByte: 0s, move: 30d, hold: 90s, keepAlive: 0s, shutdown: 0s } }\n';
     assert.deepEqual(problemsOf(`${SECRET}${waits}`), [

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, test } from 'node:test';
 import pino from 'pino';
 import { type AgentConfig, configSchema } from '../config/schema.ts';
@@ -233,15 +235,26 @@ test('a body over 1 MiB is refused without being read to its end', async () => {
     port,
     path: AGENT_API.commit,
     method: 'POST',
-    headers: { authorization: `Bearer ${secrets.agentToken}`, 'transfer-encoding': 'chunked' },
+    headers: {
+      authorization: `Bearer ${secrets.agentToken}`,
+      'content-type': 'application/json',
+      'transfer-encoding': 'chunked',
+    },
   });
   sent.on('error', () => undefined);
   sent.write(Buffer.alloc(2 * 1024 * 1024, ' '));
-  const status = await new Promise((resolve) =>
-    sent.on('response', (response) => resolve(response.statusCode)),
-  );
-  assert.equal(status, 400);
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  assert.equal(response.statusCode, 400);
+  assert.match(await text(response), /the body exceeds 1048576 bytes/);
   sent.destroy();
+});
+
+test('a drain may name all the busy sessions that there can be', async () => {
+  const { post, ready } = await start();
+  await ready();
+  const except = Array.from({ length: 16_000 }, (_, number) => `${number}`.padEnd(1_000, 'x'));
+  const response = await post(AGENT_API.releaseIdle, { backend: 'app-1', except, limit: 1 });
+  assert.equal(response.status, 200);
 });
 
 test('garbage on the connection does no harm', async () => {

@@ -67,6 +67,8 @@ Expires      in 23 min
         assert.partialDeepStrictEqual(gateway.requests.at(-1), { body: { session: id } });
       }
     }
+    assert.deepEqual(await lookUp('--', '-abc'), [0, '']);
+    assert.partialDeepStrictEqual(gateway.requests.at(-1), { body: { session: '-abc' } });
     const [status, message] = await lookUp('--jsno', 'abc');
     assert.equal(status, 2);
     assert.match(message, /unknown option '--jsno'/);

@@ -40,8 +40,10 @@ export interface ControlApiOptions {
   readonly logger: Logger;
 }
 
-/** Longest body of a request, bytes: room for the longest IDs of some 16 000 busy sessions in one `releaseIdle`. */
-const MAX_BODY = 16 * 1024 * 1024;
+/** Longest body of a request, bytes. */
+const MAX_BODY = 1024 * 1024;
+/** That of `releaseIdle`, which names every session that is busy: room for the longest IDs of some 16 000. */
+const MAX_RELEASE_BODY = 16 * 1024 * 1024;
 
 interface Route {
   readonly method: 'GET' | 'POST';
@@ -92,11 +94,12 @@ function createRoutes(
   function operation<B extends { readonly backend: string }>(
     schema: z.ZodType<B>,
     run: (body: B) => Promise<unknown>,
+    maxBytes = MAX_BODY,
   ): Route {
     return {
       method: 'POST',
       async handle(request, response) {
-        const body = await readJsonBody(request, schema, MAX_BODY);
+        const body = await readJsonBody(request, schema, maxBytes);
         const { backend } = readiness();
         if (body.backend !== backend) {
           throw new StickshiftError('AGENT_MISMATCH', `this agent serves ${backend}, not ${body.backend}`);
@@ -109,7 +112,7 @@ function createRoutes(
   const routes = new Map<string, Route>([
     [AGENT_API.adopt, operation(adoptBody, operations.adopt)],
     [AGENT_API.release, operation(releaseBody, operations.release)],
-    [AGENT_API.releaseIdle, operation(releaseIdleBody, operations.releaseIdle)],
+    [AGENT_API.releaseIdle, operation(releaseIdleBody, operations.releaseIdle, MAX_RELEASE_BODY)],
     [AGENT_API.commit, operation(commitBody, operations.commit)],
     [AGENT_API.lease, operation(leaseBody, lease)],
     [AGENT_API.status, { method: 'GET', handle: (_, response) => sendJson(response, 200, status()) }],

@@ -64,7 +64,6 @@ export class CommitAnswers {
 
   /**
    * In the order of `sessionIds`; what is not decided within `timeoutMs` is `unknown`.
-   *
    */
   async commit(
     sessionIds: readonly string[],

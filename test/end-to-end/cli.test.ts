@@ -241,11 +241,10 @@ describe('/metrics', () => {
     );
 
     const { agents } = parse(await readFile(configFile, 'utf8')) as ConfigInput;
-    const urls = Object.values(agents ?? {}).map(({ listen }) => `http://${listen}`);
     const texts = new Map<string, string>();
     texts.set('gateway', await metricsAt(up.adminUrl));
-    for (const [index, name] of Object.keys(agents ?? {}).entries())
-      texts.set(name, await metricsAt(urls[index] ?? ''));
+    for (const [name, agent] of Object.entries(agents ?? {}))
+      texts.set(name, await metricsAt(`http://${agent.listen}`));
 
     for (const [name, text] of texts) {
       assert.ok(!text.includes(sessionId) && !text.includes(key), `${name} shows no session`);
@@ -268,7 +267,9 @@ describe('/metrics', () => {
     assert.match(texts.get('gateway') ?? '', /^stickshift_gateway_backend_up\{.*backend="app-2".*\} 1/m);
     assert.match(texts.get('gateway') ?? '', /^stickshift_gateway_moves_total\{.*reason="drain".*\} [1-9]/m);
     await eventually('the agents own sessions', async () => {
-      const now = await Promise.all(urls.map(metricsAt));
+      const now = await Promise.all(
+        Object.values(agents ?? {}).map(({ listen }) => metricsAt(`http://${listen}`)),
+      );
       return now.some((text) => /^stickshift_agent_sessions(\{.*\})? [1-9]/m.test(text));
     });
   });

@@ -15,9 +15,9 @@ export function settling(first: StoreUnderTest, second: StoreUnderTest): void {
       await eventually('the other process knows', () => second().settlingMs > 0);
       await first().prolongSettling(1);
       assert.ok(first().settlingMs > 1_000, 'never shortened');
+      await eventually('it is over', () => first().settlingMs === 0 && second().settlingMs === 0);
       stop();
       if (first() !== second()) assert.equal(begun, 1);
-      await eventually('it is over', () => first().settlingMs === 0 && second().settlingMs === 0);
     });
   });
 }
